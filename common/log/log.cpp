@@ -1,0 +1,124 @@
+#include "common/log/log.h"
+
+#include <fcntl.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <memory>
+
+#include "common/sys/check_syscall.h"
+#include "common/sys/descriptor.h"
+
+namespace forkecho::log {
+namespace {
+
+/// Writes each formatted line with one write(2). O_APPEND places it whole behind the others.
+class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit DescriptorSink(sys::Descriptor file) : file_(std::move(file)) {}
+  int descriptor() const { return file_ ? file_.get() : STDERR_FILENO; }
+  std::uint64_t dropped() const { return dropped_; }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    const auto written =
+        sys::retry_on_interrupt([&] { return ::write(descriptor(), line.data(), line.size()); });
+    if (written != static_cast<ssize_t>(line.size())) ++dropped_;
+  }
+  void flush_() override {}
+
+ private:
+  sys::Descriptor file_;
+  std::uint64_t dropped_ = 0;
+};
+
+/// %v as the inside of a JSON string (RFC 8259, section 7).
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (static_cast<unsigned char>(c) < 0x20) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+      } else {
+        out.push_back(c);
+      }
+    }
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+};
+
+std::unique_ptr<spdlog::formatter> make_formatter(Format format) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  if (format == Format::json) {
+    formatter->add_flag<JsonMessage>('*').set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","pid":%P,"message":"%*"})");
+  } else {
+    formatter->set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %v");
+  }
+  return formatter;
+}
+
+spdlog::level::level_enum to_spdlog(Level level) {
+  constexpr std::array levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  return levels[static_cast<std::size_t>(level)];
+}
+
+struct State {
+  std::shared_ptr<DescriptorSink> sink;
+  std::unique_ptr<spdlog::logger> logger;
+};
+
+State make_state(const Options& options) {
+  sys::Descriptor file;
+  if (!options.file.empty()) {
+    file.reset(sys::check_syscall(
+        ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
+        "cannot open the log file '" + options.file + "'"));
+  }
+  State state;
+  state.sink = std::make_shared<DescriptorSink>(std::move(file));
+  state.sink->set_formatter(make_formatter(options.format));
+  state.logger = std::make_unique<spdlog::logger>("forkecho", state.sink);
+  state.logger->set_level(to_spdlog(options.level));
+  return state;
+}
+
+State& state() {
+  static State current = make_state({});
+  return current;
+}
+
+}  // namespace
+
+std::optional<Level> parse_level(std::string_view name) {
+  if (name == "debug") return Level::debug;
+  if (name == "info") return Level::info;
+  if (name == "warning") return Level::warning;
+  if (name == "error") return Level::error;
+  return std::nullopt;
+}
+
+std::optional<Format> parse_format(std::string_view name) {
+  if (name == "text") return Format::text;
+  if (name == "json") return Format::json;
+  return std::nullopt;
+}
+
+void open(const Options& options) { state() = make_state(options); }
+bool enabled(Level level) { return state().logger->should_log(to_spdlog(level)); }
+void write(Level level, std::string_view message) {
+  state().logger->log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+}
+int descriptor() { return state().sink->descriptor(); }
+std::uint64_t dropped() { return state().sink->dropped(); }
+
+}  // namespace forkecho::log

@@ -1,0 +1,45 @@
+// The only place that waits for children. Exit codes are Python's: N for exit(N), -S for a death by
+// signal S. Every exit that is reaped here is also delivered to the Process that owns the child, if
+// there is one (child_registry.h).
+//
+// None of these blocks except reap_before, which sleeps on the child's pidfd. Only the parent of a
+// child may reap it; the functions are not safe between threads.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "common/sys/deadline.h"
+#include "common/sys/descriptor.h"
+
+namespace forkecho::mp {
+
+struct Exit {
+  pid_t pid;
+  int exitcode;
+};
+
+/// What one look at a set of children found.
+struct Reaped {
+  std::optional<Exit> exit;    // empty: nobody in the set has ended
+  bool none_left = false;      // the set is empty: there is nobody to wait for
+};
+
+/// Reaps any child that has ended.
+Reaped reap_any();
+/// Reaps `pid` if it has ended; none_left when it is no child of the caller.
+Reaped reap_one(pid_t pid);
+/// Reaps a member of process group `group`, adopted children included.
+Reaped reap_group(pid_t group);
+/// The pid of some child that has ended, left unreaped; empty when there is none.
+std::optional<pid_t> peek_ended();
+
+/// A descriptor that polls readable when `pid` has ended (pidfd_open, Linux 5.3). Close-on-exec.
+/// Throws std::system_error: ESRCH when there is no such process, EMFILE.
+sys::Descriptor open_sentinel(pid_t pid);
+
+/// Waits until child `pid` ends and reaps it; empty when the deadline passes first.
+std::optional<Exit> reap_before(pid_t pid, sys::Deadline deadline);
+
+}  // namespace forkecho::mp

@@ -1,0 +1,39 @@
+#include "common/mp/shared_memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "common/sys/check_syscall.h"
+
+namespace forkecho::mp {
+
+SharedMemory::SharedMemory(std::size_t bytes)
+    : data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), bytes_(bytes) {
+  if (data_ == MAP_FAILED) sys::throw_errno(errno, "mmap of " + std::to_string(bytes) + " shared bytes");
+}
+
+SharedMemory::SharedMemory(SharedMemory&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+
+SharedMemory::~SharedMemory() {
+  if (data_ != nullptr) munmap(data_, bytes_);
+}
+
+void SharedMemory::keep_from_children() {
+  sys::check_syscall(madvise(data_, bytes_, MADV_DONTFORK), "madvise(MADV_DONTFORK)");
+}
+
+void SharedMemory::make_read_only(std::size_t offset, std::size_t bytes) {
+  if (bytes == 0) return;
+  sys::check_syscall(mprotect(static_cast<std::byte*>(data_) + offset, bytes, PROT_READ), "mprotect");
+}
+
+std::size_t page_size() {
+  static const auto size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+}  // namespace forkecho::mp
