@@ -45,7 +45,7 @@ void accept_signals() {
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
-void default_signals() {
+void reset_signal_handlers() {
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action{};
     if (sigaction(number, nullptr, &action) != 0) continue;  // KILL, STOP and the C library's own
@@ -54,7 +54,6 @@ void default_signals() {
     action.sa_handler = SIG_DFL;
     sigaction(number, &action, nullptr);
   }
-  accept_signals();
 }
 
 void die_with_parent(pid_t parent, int signal, pid_t other_parent) {

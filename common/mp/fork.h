@@ -27,9 +27,9 @@ pid_t fork_process(ForkMask mask = ForkMask::block);
 /// In a child: unblocks all signals and keeps the parent's handlers.
 void accept_signals();
 
-/// In a child: every caught signal gets its default action (ignored ones stay ignored), then all are
-/// unblocked. For children that have nothing in common with their parent's handlers.
-void default_signals();
+/// In a child: every caught signal gets its default action (ignored ones stay ignored). For children
+/// that have nothing in common with their parent's handlers; before accept_signals.
+void reset_signal_handlers();
 
 /// In a child: asks the kernel to send `signal` to it when `parent` ends, and leaves at once with
 /// exit code `orphaned` when it has ended already (the race that PR_SET_PDEATHSIG itself leaves open).

@@ -75,7 +75,8 @@ void Process::start() {
 }
 
 void Process::run_in_child(pid_t parent) {
-  default_signals();
+  reset_signal_handlers();
+  if (!keeps_signals_blocked_) accept_signals();
   if (daemon_) die_with_parent(parent);
   if (!keeps_stdin_) read_nothing_from_stdin();
   current() = {.name = name_, .daemon = daemon_, .children_named = 0};

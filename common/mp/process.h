@@ -47,6 +47,9 @@ class Process {
   void set_daemon(bool daemon);  // std::logic_error once started
   /// The child reads /dev/null as standard input unless asked to keep the parent's.
   void keep_stdin() { keeps_stdin_ = true; }
+  /// The target begins with every signal blocked, and calls mp::accept_signals once its handlers
+  /// stand: a signal sent to the newborn child then waits for them instead of ending it.
+  void keep_signals_blocked() { keeps_signals_blocked_ = true; }
 
   /// Throws std::logic_error when started twice or called by a daemon process, std::system_error
   /// (EAGAIN, ENOMEM) when the system refuses a process.
@@ -84,6 +87,7 @@ class Process {
   std::string name_;
   bool daemon_ = false;
   bool keeps_stdin_ = false;
+  bool keeps_signals_blocked_ = false;
   bool closed_ = false;
   pid_t creator_;
   std::shared_ptr<ChildRecord> record_;

@@ -1,0 +1,66 @@
+#include "server/book.h"
+
+namespace forkecho::server {
+namespace {
+
+bool is_timeout(Ending ending) {
+  return ending >= Ending::first_byte_timeout && ending <= Ending::drain_timeout;
+}
+
+std::size_t timeout_index(Ending ending) {
+  return static_cast<std::size_t>(ending) - static_cast<std::size_t>(Ending::first_byte_timeout);
+}
+
+}  // namespace
+
+void BookTotals::add_ending(Ending ending) {
+  if (is_timeout(ending)) {
+    ++timed_out[timeout_index(ending)];
+  } else {
+    ++(ending == Ending::served ? served : crashed);
+  }
+}
+
+BookTotals& BookTotals::operator+=(const BookTotals& other) {
+  accepted += other.accepted;
+  served += other.served;
+  for (std::size_t i = 0; i < refused.size(); ++i) refused[i] += other.refused[i];
+  for (std::size_t i = 0; i < timed_out.size(); ++i) timed_out[i] += other.timed_out[i];
+  fork_failed += other.fork_failed;
+  crashed += other.crashed;
+  bytes_in += other.bytes_in;
+  bytes_out += other.bytes_out;
+  forked += other.forked;
+  reaped += other.reaped;
+  return *this;
+}
+
+void Book::record(Ending ending) {
+  if (is_timeout(ending)) {
+    timed_out[timeout_index(ending)].add(1);
+  } else {
+    (ending == Ending::served ? served : crashed).add(1);
+  }
+}
+
+BookTotals Book::read() const {
+  BookTotals totals;
+  totals.served = served.get();
+  for (std::size_t i = 0; i < refused.size(); ++i) totals.refused[i] = refused[i].get();
+  for (std::size_t i = 0; i < timed_out.size(); ++i) totals.timed_out[i] = timed_out[i].get();
+  totals.fork_failed = fork_failed.get();
+  totals.crashed = crashed.get();
+  totals.reaped = reaped.get();
+  totals.bytes_out = bytes_out.get();
+  totals.bytes_in = bytes_in.get();
+  totals.forked = forked.get();
+  totals.accepted = accepted.get();  // last: see the head of book.h
+  return totals;
+}
+
+Ending ending_of_exitcode(int exitcode) {
+  const auto ending = static_cast<Ending>(exitcode);
+  return ending == Ending::served || is_timeout(ending) ? ending : Ending::crashed;
+}
+
+}  // namespace forkecho::server

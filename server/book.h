@@ -1,0 +1,91 @@
+// Book: what became of every connection. Each process that accepts keeps one, in a page of shared
+// memory that it alone writes and the supervisor reads; when the process is gone, the supervisor
+// closes its book into the totals.
+//
+// The identity: at rest, accepted = ended(book). A connection enters `accepted` before it can enter
+// any of its endings, so that at every moment accepted >= ended, also after a kill between the two.
+// What a dead process left open was lost with it: it is counted as crashed.
+//
+// One writer; relaxed atomics: a reader sees each figure whole, and each only grows. The writer's
+// increments of `accepted` are ordered before those of the endings (release), and a reader takes the
+// endings first (acquire), so that a snapshot never shows more endings than connections.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace forkecho::server {
+
+/// How a connection ended. The values are also the exit codes of a child that served one.
+enum class Ending : int {
+  served = 0,  // by the client's end or reset
+  first_byte_timeout = 100,
+  idle_timeout,
+  write_timeout,
+  lifetime_timeout,
+  drain_timeout,
+  crashed,  // the process serving it was killed, or failed
+};
+
+enum class Refusal : int { full, per_source, rate, draining };
+
+struct BookTotals {
+  std::uint64_t accepted = 0;
+  std::uint64_t served = 0;
+  std::array<std::uint64_t, 4> refused{};    // by Refusal
+  std::array<std::uint64_t, 5> timed_out{};  // first_byte, idle, write, lifetime, drain
+  std::uint64_t fork_failed = 0;
+  std::uint64_t crashed = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t forked = 0;  // children that serve a connection; an acceptor's
+  std::uint64_t reaped = 0;
+
+  /// Connections that are over, however they ended.
+  std::uint64_t ended() const {
+    std::uint64_t sum = served + fork_failed + crashed;
+    for (const auto count : refused) sum += count;
+    for (const auto count : timed_out) sum += count;
+    return sum;
+  }
+  std::uint64_t active() const { return accepted - ended(); }
+
+  void add_ending(Ending ending);
+  BookTotals& operator+=(const BookTotals& other);
+};
+
+/// A counter in shared memory with one writer.
+class Counter {
+ public:
+  void add(std::uint64_t count) {
+    // Not fetch_add: with one writer the locked instruction buys nothing.
+    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_release);
+  }
+  std::uint64_t get() const { return value_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct Book {
+  Counter accepted;
+  Counter served;
+  std::array<Counter, 4> refused;
+  std::array<Counter, 5> timed_out;
+  Counter fork_failed;
+  Counter crashed;
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter forked;
+  Counter reaped;
+
+  void record(Ending ending);
+  void record(Refusal refusal) { refused[static_cast<std::size_t>(refusal)].add(1); }
+  BookTotals read() const;
+};
+
+/// The ending that exit code `exitcode` (Python's: -N for signal N) of a serving child stands for.
+Ending ending_of_exitcode(int exitcode);
+
+}  // namespace forkecho::server

@@ -1,0 +1,241 @@
+#include "server/event_worker.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "common/log/log.h"
+#include "common/sys/check_syscall.h"
+#include "common/sys/process_title.h"
+#include "server/admission.h"
+#include "server/event_session.h"
+#include "server/worker.h"
+
+namespace forkecho::server {
+namespace {
+
+using TimePoint = sys::Clock::time_point;
+using sys::check_syscall;
+
+constexpr std::size_t chunk_size = 64 * 1024;
+constexpr int accept_batch = 16;
+/// Timeouts are kept to this precision: the sessions are looked through once in it.
+constexpr auto sweep_period = std::chrono::milliseconds(50);
+constexpr auto resource_pause = std::chrono::milliseconds(100);
+
+class EventWorker {
+ public:
+  explicit EventWorker(const ProcessContext& context)
+      : options_(context.options),
+        listeners_(context.listeners),
+        pages_(context.pages),
+        book_(context.page().book),
+        slot_(context.page().slot),
+        limit_(share_of_limit(options_.max_connections, static_cast<unsigned>(context.page_index), context.peers)),
+        input_(chunk_size),
+        scratch_(Uppercaser::max_output(chunk_size)),
+        epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
+    install_worker_signals(nullptr);
+    // Signals stay blocked and are heard in epoll_pwait alone, so that none falls between the check
+    // and the wait.
+    sigemptyset(&unblocked_);
+    slot_.pid.store(getpid(), std::memory_order_relaxed);
+    slot_.enter(SlotState::idle);
+    sys::set_process_title("forkechod: event worker");
+  }
+
+  void run() {
+    while (!done()) {
+      watch_listeners(may_accept());
+      wait_for_events();
+      now_ = sys::Clock::now();
+      handle_events();
+      if (current_wish() == Wish::finish) finish_all();
+      if (now_ >= next_sweep_) sweep();
+      bury_ended();
+    }
+  }
+
+ private:
+  bool leaving() const { return current_wish() >= Wish::retire; }
+  bool done() const { return leaving() && queue_empty_ && sessions_.empty(); }
+
+  bool may_accept() const {
+    if (now_ < pause_until_ || queue_empty_) return false;
+    return sessions_.size() < limit_ || (options_.when_full == WhenFull::refuse && all_are_full());
+  }
+
+  bool all_are_full() const {
+    std::uint64_t active = 0;
+    for (const ProcessPage& page : pages_.all()) active += page.book.read().active();
+    return active >= options_.max_connections;
+  }
+
+  void watch_listeners(bool wanted) {
+    if (wanted == watching_listeners_) return;
+    for (const Listener& listener : listeners_) {
+      epoll_event event{.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.fd = listener.fd()}};
+      check_syscall(epoll_ctl(epoll_.get(), wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.fd(), &event), "epoll_ctl");
+    }
+    watching_listeners_ = wanted;
+  }
+
+  void wait_for_events() {
+    const int count = epoll_pwait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout_ms(), &unblocked_);
+    ready_ = count > 0 ? static_cast<std::size_t>(count) : 0;
+  }
+
+  int timeout_ms() const {
+    if (leaving() && !queue_empty_) return 0;
+    const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
+    return must_sweep ? static_cast<int>(sweep_period.count()) : -1;
+  }
+
+  void handle_events() {
+    bool accepted = false;
+    for (std::size_t i = 0; i < ready_; ++i) {
+      const epoll_event& event = events_[i];
+      if (const Listener* listener = listener_of(event.data.fd)) {
+        accepted = accept_from(*listener) || accepted;
+      } else {
+        handle_session(event);
+      }
+    }
+    if (leaving() && !accepted && watching_listeners_) queue_empty_ = true;
+  }
+
+  const Listener* listener_of(int fd) const {
+    const auto found = std::find_if(listeners_.begin(), listeners_.end(), [fd](const Listener& l) { return l.fd() == fd; });
+    return found == listeners_.end() ? nullptr : &*found;
+  }
+
+  bool accept_from(const Listener& listener) {
+    for (int i = 0; i < accept_batch; ++i) {
+      if (!may_accept()) return i > 0;
+      AcceptResult accepted = listener.accept();
+      if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
+      if (accepted.outcome != AcceptResult::Outcome::client) return i > 0;
+      book_.accepted.add(1);
+      admit(std::move(accepted.client));
+    }
+    return true;
+  }
+
+  void admit(AcceptedClient client) {
+    if (sessions_.size() >= limit_) {
+      shutdown(client.socket.get(), SHUT_WR);
+      recv(client.socket.get(), nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
+      book_.record(Refusal::full);
+      return;
+    }
+    const int fd = client.socket.get();
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+    sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_)});
+    slot_.connections.add(1);
+    if (sessions_.size() == 1) slot_.enter(SlotState::serving);
+  }
+
+  struct Watched {
+    EventSession session;
+    bool for_room = false;  // watched for room to send, instead of for input
+  };
+
+  void handle_session(const epoll_event& event) {
+    const auto found = sessions_.find(event.data.fd);
+    if (found == sessions_.end()) return;
+    EventSession& session = found->second.session;
+    if (found->second.for_room) {
+      session.on_writable(slot_.meter, now_);
+    } else {
+      session.on_readable(buffers(), slot_.meter, now_);
+    }
+    settle(found->second);
+  }
+
+  /// After anything that happened to a session: watch it for what it waits for now.
+  void settle(Watched& watched) {
+    EventSession& session = watched.session;
+    if (session.ending()) {
+      ended_.push_back(session.socket());
+      return;
+    }
+    if (session.is_stalled() == watched.for_room) return;
+    watched.for_room = session.is_stalled();
+    epoll_event event{.events = watched.for_room ? EPOLLOUT : EPOLLIN, .data = {.fd = session.socket()}};
+    check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, session.socket(), &event), "epoll_ctl");
+  }
+
+  void finish_all() {
+    for (auto& [fd, watched] : sessions_) {
+      if (watched.session.ending()) continue;
+      watched.session.finish(buffers(), slot_.meter, now_);
+      settle(watched);
+    }
+  }
+
+  void sweep() {
+    next_sweep_ = now_ + sweep_period;
+    for (auto& [fd, watched] : sessions_) {
+      if (watched.session.ending()) continue;
+      watched.session.check_timeouts(now_, slot_.meter);
+      settle(watched);
+    }
+  }
+
+  void bury_ended() {
+    for (const int fd : ended_) {
+      const auto found = sessions_.find(fd);
+      if (found == sessions_.end()) continue;
+      book_.record(*found->second.session.ending());
+      sessions_.erase(found);  // closes, which also ends the watch
+      if (sessions_.empty()) slot_.enter(SlotState::idle);
+    }
+    ended_.clear();
+  }
+
+  void pause(int error) {
+    pause_until_ = now_ + resource_pause;
+    log::warning("cannot accept: {}; clients wait in the queue (see ulimit -n)", std::strerror(error));
+  }
+
+  EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }
+
+  const Options& options_;
+  const std::span<const Listener> listeners_;
+  mp::RawArray<ProcessPage>& pages_;
+  Book& book_;
+  Slot& slot_;
+  const std::uint64_t limit_;
+  std::vector<char> input_;
+  std::vector<char> scratch_;
+  sys::Descriptor epoll_;
+  sigset_t unblocked_{};
+  std::array<epoll_event, 256> events_{};
+  std::size_t ready_ = 0;
+  std::unordered_map<int, Watched> sessions_;
+  std::vector<int> ended_;
+  bool watching_listeners_ = false;
+  bool queue_empty_ = false;
+  TimePoint now_ = sys::Clock::now();
+  TimePoint next_sweep_ = now_;
+  TimePoint pause_until_ = now_;
+};
+
+}  // namespace
+
+void run_event_worker(const ProcessContext& context) {
+  settle_in(context, "event worker");
+  EventWorker(context).run();
+}
+
+}  // namespace forkecho::server

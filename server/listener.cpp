@@ -1,0 +1,124 @@
+#include "server/listener.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "common/sys/check_syscall.h"
+
+namespace forkecho::server {
+namespace {
+
+using sys::check_syscall;
+
+void enable(int fd, int level, int option, const char* what) {
+  const int on = 1;
+  check_syscall(setsockopt(fd, level, option, &on, sizeof on), what);
+}
+
+bool answers(const sys::SocketAddress& address) {
+  const sys::Descriptor probe(check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+  return connect(probe.get(), address.get(), address.length()) == 0 || errno == EAGAIN;
+}
+
+/// A socket file outlives its killed daemon, and bind refuses to replace it.
+void remove_stale_socket_file(const sys::SocketAddress& address) {
+  struct stat status{};
+  if (lstat(address.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+  if (!answers(address)) unlink(address.path().c_str());
+}
+
+std::string cannot_listen(const sys::SocketAddress& address, int error) {
+  std::string text = "cannot listen on " + address.to_string();
+  if (error == EADDRINUSE) text += " (another program does; choose another --listen, or stop it)";
+  if (error == EACCES) text += " (ports below 1024 need root or CAP_NET_BIND_SERVICE)";
+  return text;
+}
+
+/// Drops segments that have SYN and not ACK: the first of a handshake. On a TCP socket the filter
+/// sees the segment from its TCP header on (net/ipv4/tcp_ipv4.c, tcp_filter).
+constexpr std::array<sock_filter, 5> drop_bare_syn{{
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),              // flags
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),           // SYN | ACK
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),     // SYN alone?
+    BPF_STMT(BPF_RET | BPF_K, 0),                        // drop
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),              // keep whole
+}};
+
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+}  // namespace
+
+Listener Listener::open(const sys::SocketAddress& address, int backlog) {
+  sys::Descriptor fd(check_syscall(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0),
+                                   "cannot open a socket for " + address.to_string()));
+  if (address.is_unix()) {
+    remove_stale_socket_file(address);
+  } else {
+    enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
+    // Accepted sockets inherit it: no system call for each.
+    enable(fd.get(), IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY");
+    if (address.family() == AF_INET6) enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
+  }
+  if (bind(fd.get(), address.get(), address.length()) != 0 || listen(fd.get(), backlog) != 0) {
+    const int error = errno;
+    sys::throw_errno(error, cannot_listen(address, error));
+  }
+  const auto bound = sys::SocketAddress::local(fd.get());
+  return {std::move(fd), bound};
+}
+
+AcceptResult Listener::accept() const {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  const int fd = accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC);
+  if (fd >= 0) {
+    return {.outcome = AcceptResult::Outcome::client,
+            .client = {.socket = sys::Descriptor(fd), .peer = PeerAddress::of(storage)}};
+  }
+  const int error = errno;
+  if (out_of_resources(error)) return {.outcome = AcceptResult::Outcome::exhausted, .client = {}, .error = error};
+  if (error == EINVAL) return {.outcome = AcceptResult::Outcome::closed, .client = {}};
+  // EAGAIN and EINTR; and the network errors that accept passes on for one client (accept(2), "Error
+  // handling"): that client is gone, the next call sees the next.
+  return {.outcome = AcceptResult::Outcome::none, .client = {}};
+}
+
+void Listener::set_nonblocking() const {
+  const int flags = check_syscall(fcntl(socket_.get(), F_GETFL), "F_GETFL");
+  check_syscall(fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK), "F_SETFL");
+}
+
+bool Listener::has_waiting_client() const {
+  pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+  // A listener that was shut down reports POLLHUP; nobody waits there.
+  return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLIN | POLLHUP)) == POLLIN;
+}
+
+void Listener::begin_drain() const {
+  if (address_.is_unix()) {
+    check_syscall(shutdown(socket_.get(), SHUT_RD), "shutdown");
+    return;
+  }
+  std::array<sock_filter, drop_bare_syn.size()> code = drop_bare_syn;
+  const sock_fprog program{.len = code.size(), .filter = code.data()};
+  check_syscall(setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
+                "SO_ATTACH_FILTER");
+}
+
+void Listener::stop_listening() const { shutdown(socket_.get(), SHUT_RDWR); }
+
+void Listener::remove_path() const {
+  if (address_.is_unix()) unlink(address_.path().c_str());
+}
+
+}  // namespace forkecho::server

@@ -1,0 +1,78 @@
+// Listener: a listening socket and what is done with it: opened once by the supervisor, inherited by
+// everyone who accepts, closed to new clients exactly when the daemon drains.
+//
+// The socket is shared by all processes that inherited it: begin_drain, stop_listening and
+// set_nonblocking act for all of them at once.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/sys/descriptor.h"
+#include "common/sys/socket_address.h"
+#include "server/scoreboard.h"
+
+namespace forkecho::server {
+
+/// At most so many addresses may be listened on.
+inline constexpr std::size_t max_listeners = 16;
+
+/// A client, as accept gives it.
+struct AcceptedClient {
+  sys::Descriptor socket;  // blocking, close-on-exec, without Nagle's delay
+  PeerAddress peer;
+};
+
+/// What a call of accept came to.
+struct AcceptResult {
+  enum class Outcome {
+    client,
+    none,       // nobody waits; or a signal interrupted the wait
+    exhausted,  // no descriptor or no memory: the client stays queued; try again after a pause
+    closed,     // the listener was shut down for good
+  };
+  Outcome outcome;
+  AcceptedClient client;
+  int error = 0;  // errno, for `exhausted`
+};
+
+class Listener {
+ public:
+  /// Binds and listens. A stale socket file of a killed daemon is replaced; one that answers is not.
+  /// Throws std::system_error whose text is fit for the user (the address in use, no permission).
+  static Listener open(const sys::SocketAddress& address, int backlog);
+
+  Listener(Listener&&) = default;
+  Listener& operator=(Listener&&) = default;
+
+  int fd() const { return socket_.get(); }
+  /// With the port that the kernel chose, if that was left to it.
+  const sys::SocketAddress& address() const { return address_; }
+
+  AcceptResult accept() const;
+  void set_nonblocking() const;
+  /// True when a client's connection waits to be accepted.
+  bool has_waiting_client() const;
+
+  /// From here no new client is admitted, yet nobody whose handshake was complete is lost: a packet
+  /// filter drops bare SYNs before the queue is emptied (closing the socket instead would reset
+  /// those who finish their handshake in between). For unix sockets, whose connect is one step, new
+  /// ones are refused at once.
+  void begin_drain() const;
+  /// After the queue was emptied: the port answers with a reset from now on, also where children
+  /// hold copies of the descriptor.
+  void stop_listening() const;
+  /// Removes the socket file of a unix listener.
+  void remove_path() const;
+
+ private:
+  Listener(sys::Descriptor socket, sys::SocketAddress address)
+      : socket_(std::move(socket)), address_(address) {}
+  sys::Descriptor socket_;
+  sys::SocketAddress address_;
+};
+
+}  // namespace forkecho::server

@@ -1,0 +1,55 @@
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <system_error>
+
+#include "common/sys/process_title.h"
+#include "server/command_line.h"
+#include "server/daemon.h"
+#include "server/supervisor.h"
+
+namespace {
+
+using namespace forkecho;
+using namespace forkecho::server;
+
+void execute(const CommandLine& command) {
+  switch (command.verb) {
+    case Verb::run:
+      return run_supervisor(command.options, [] {});
+    case Verb::start:
+      return start_daemon(command.options);
+    case Verb::stop:
+      return stop_daemon(command.control, command.now,
+                         command.timeout == sys::Duration::zero() ? sys::Deadline::never()
+                                                                  : sys::Deadline::after(command.timeout));
+    case Verb::status:
+      std::fputs(daemon_status(command.control, command.json).c_str(), stdout);
+  }
+}
+
+int fail(ExitCode code, const char* line) {
+  std::fprintf(stderr, "forkechod: %s\n", line);
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Parsed parsed = parse_command_line(argc, argv);
+  if (!parsed.command) {
+    std::fputs(parsed.text.c_str(), parsed.code == ExitCode::ok ? stdout : stderr);
+    return static_cast<int>(parsed.code);
+  }
+  sys::remember_title_room(argc, argv);
+  try {
+    execute(*parsed.command);
+    return 0;
+  } catch (const FatalError& error) {
+    return fail(error.code(), error.what());
+  } catch (const std::system_error& error) {
+    return fail(ExitCode::system, error.what());
+  } catch (const std::exception& error) {
+    return fail(ExitCode::bug, error.what());
+  }
+}

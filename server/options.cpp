@@ -1,0 +1,53 @@
+#include "server/options.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace forkecho::server {
+
+std::optional<Mode> parse_mode(std::string_view name) {
+  for (const Mode mode : {Mode::iterative, Mode::fork, Mode::pool, Mode::event}) {
+    if (to_string(mode) == name) return mode;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Mode mode) {
+  switch (mode) {
+    case Mode::iterative: return "iterative";
+    case Mode::fork: return "fork";
+    case Mode::pool: return "pool";
+    case Mode::event: return "event";
+  }
+  return "";
+}
+
+std::optional<WhenFull> parse_when_full(std::string_view name) {
+  if (name == "wait") return WhenFull::wait;
+  if (name == "refuse") return WhenFull::refuse;
+  return std::nullopt;
+}
+
+std::string_view to_string(WhenFull when_full) { return when_full == WhenFull::wait ? "wait" : "refuse"; }
+
+PoolSizes default_pool_sizes(unsigned processors) {
+  return {.start = 4 * processors, .min_spare = 2 * processors, .max_spare = 8 * processors, .max = 128 * processors};
+}
+
+std::string default_control_path() {
+  if (geteuid() == 0) return "/run/forkecho/forkechod.sock";
+  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != '\0') {
+    return std::string(runtime) + "/forkecho/forkechod.sock";
+  }
+  return "/tmp/forkecho-" + std::to_string(geteuid()) + "/forkechod.sock";
+}
+
+std::string beside_control(const std::string& control, std::string_view ending) {
+  constexpr std::string_view socket_ending = ".sock";
+  std::string stem = control;
+  if (stem.ends_with(socket_ending)) stem.resize(stem.size() - socket_ending.size());
+  return stem.append(ending);
+}
+
+}  // namespace forkecho::server

@@ -1,0 +1,76 @@
+// What the command line and the configuration file say, checked and ready to use.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/log/log.h"
+#include "common/sys/deadline.h"
+#include "server/uppercase.h"
+
+namespace forkecho::server {
+
+enum class Mode {
+  iterative,  // one connection at a time
+  fork,       // a child process per connection
+  pool,       // pre-forked workers, one connection each at a time
+  event,      // pre-forked workers, many connections each
+};
+std::optional<Mode> parse_mode(std::string_view name);
+std::string_view to_string(Mode mode);
+
+/// What happens to a connection that would exceed --max-connections.
+enum class WhenFull {
+  wait,    // it stays in the kernel's backlog until there is room
+  refuse,  // it is accepted, closed and counted
+};
+std::optional<WhenFull> parse_when_full(std::string_view name);
+std::string_view to_string(WhenFull when_full);
+
+/// Sizes of the pool in processes, as in Apache's prefork: min_spare <= max_spare, all <= max.
+struct PoolSizes {
+  unsigned start;
+  unsigned min_spare;
+  unsigned max_spare;
+  unsigned max;
+};
+/// The defaults for a machine with `processors` (at least 1).
+PoolSizes default_pool_sizes(unsigned processors);
+
+/// Zero: off.
+struct Timeouts {
+  sys::Duration first_byte{0};
+  sys::Duration idle{0};
+  sys::Duration write = std::chrono::seconds(30);
+  sys::Duration lifetime{0};
+  sys::Duration drain = std::chrono::seconds(30);
+};
+
+struct Options {
+  std::vector<std::string> listen{"127.0.0.1:9001"};
+  Mode mode = Mode::fork;
+  PoolSizes pool{};
+  int backlog = 4096;
+  std::uint64_t connections_per_worker_life = 0;  // 0: no limit
+  std::uint64_t life_jitter = 0;                  // a life is shortened by a random 0..life_jitter
+  std::uint32_t max_connections = 10000;
+  WhenFull when_full = WhenFull::wait;
+  Timeouts timeouts;
+  Transform transform = Transform::unicode;
+  std::string control;  // path of the control socket
+  std::string pidfile;
+  log::Options log;
+  std::size_t status_slots = 1000;
+};
+
+/// Where the control socket lies when nobody says: under /run/forkecho for root, else under
+/// $XDG_RUNTIME_DIR/forkecho, else under /tmp/forkecho-UID.
+std::string default_control_path();
+/// Beside the control socket: the same name with another ending.
+std::string beside_control(const std::string& control, std::string_view ending);
+
+}  // namespace forkecho::server

@@ -1,0 +1,38 @@
+// What an acceptor or a worker is given when the supervisor forks it, and how it settles in.
+#pragma once
+
+#include <sys/types.h>
+
+#include <span>
+#include <vector>
+
+#include "common/mp/raw_shared.h"
+#include "server/listener.h"
+#include "server/options.h"
+#include "server/scoreboard.h"
+
+namespace forkecho::server {
+
+/// Everything is shared with or inherited from the supervisor; nothing here is owned.
+struct ProcessContext {
+  const Options& options;
+  std::span<const Listener> listeners;
+  mp::RawArray<ProcessPage>& pages;
+  std::size_t page_index;  // of `pages`: the one that this process writes
+  unsigned peers;          // processes of the same kind that share the limits, this one included
+  pid_t supervisor;
+
+  ProcessPage& page() const { return pages[page_index]; }
+};
+
+/// First thing in an acceptor or a worker: a process group of its own (so that a terminal's
+/// interrupt reaches the supervisor alone, and orphans can be told by their group), death with the
+/// supervisor, a title, no descriptors but the standard ones, the log and the listeners, and no
+/// write access to the pages of others.
+void settle_in(const ProcessContext& context, std::string_view title);
+
+/// Exit codes of acceptors and workers.
+inline constexpr int planned_end = 0;    // a full life, retired, or drained
+inline constexpr int setup_failed = 71;  // could not settle in
+
+}  // namespace forkecho::server

@@ -1,0 +1,202 @@
+#include "server/serve_connection.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "common/sys/deadline.h"
+
+namespace forkecho::server {
+namespace {
+
+using sys::Deadline;
+
+constexpr std::size_t chunk_size = 64 * 1024;
+constexpr sys::Duration orderly_close_time = std::chrono::seconds(1);
+constexpr std::size_t orderly_close_bytes = 16 * 1024 * 1024;
+
+// In .bss: a page of it costs something once it is touched, and a small request touches one.
+char input[chunk_size];
+char scratch[Uppercaser::max_output(chunk_size)];
+
+volatile std::sig_atomic_t finish_requested = 0;
+volatile std::sig_atomic_t current_socket = -1;
+
+Deadline deadline_unless_off(sys::Duration timeout) {
+  return timeout == sys::Duration::zero() ? Deadline::never() : Deadline::after(timeout);
+}
+
+enum class Wait { ready, timed_out };
+
+/// Waits for `events`; a signal ends the wait as if they had come, and the caller's call tells.
+Wait wait_for(int socket, short events, Deadline deadline) {
+  pollfd entry{.fd = socket, .events = events, .revents = 0};
+  const int ready = poll(&entry, 1, deadline.poll_timeout_ms());
+  return ready == 0 && deadline.passed() ? Wait::timed_out : Wait::ready;
+}
+
+/// One client's connection, from the server's side.
+class Conversation {
+ public:
+  Conversation(int socket, const ServeOptions& options, Meter& meter)
+      : socket_(socket),
+        timeouts_(options.timeouts),
+        meter_(meter),
+        uppercaser_(options.transform),
+        lifetime_(deadline_unless_off(timeouts_.lifetime)),
+        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() + timeouts_.lifetime.count() > 0) {}
+
+  Ending run() {
+    for (;;) {
+      const ssize_t received = receive();
+      if (over_) return *over_;
+      if (received == 0) return end_of_stream();
+      meter_.bytes_in.add(static_cast<std::uint64_t>(received));
+      send_all(uppercaser_.feed({input, static_cast<std::size_t>(received)}, scratch));
+      if (over_) return *over_;
+      first_byte_seen_ = true;
+    }
+  }
+
+ private:
+  /// The number of bytes in `input`; 0 at the end of the client's stream. Otherwise sets over_.
+  ssize_t receive() {
+    for (;;) {
+      if (finishing()) return receive_what_is_left();
+      if (waits_with_deadline_ && !wait_for_request()) return -1;
+      const ssize_t received = recv(socket_, input, sizeof input, 0);
+      if (received >= 0) return received;
+      if (errno != EINTR && errno != EAGAIN) return reset_by_client();
+    }
+  }
+
+  /// After finish_current_connection: what had been received by then, and no more, so that a client
+  /// that never stops sending cannot hold up the end.
+  ssize_t receive_what_is_left() {
+    if (!left_to_answer_) {
+      int queued = 0;
+      ioctl(socket_, FIONREAD, &queued);
+      left_to_answer_ = static_cast<std::size_t>(queued);
+    }
+    if (*left_to_answer_ == 0) {
+      char next = 0;
+      if (recv(socket_, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0) return 0;
+      end_from_our_side(Ending::drain_timeout);
+      return -1;
+    }
+    const ssize_t received = recv(socket_, input, std::min(sizeof input, *left_to_answer_), MSG_DONTWAIT);
+    if (received < 0) return reset_by_client();
+    *left_to_answer_ -= static_cast<std::size_t>(received);
+    return received;
+  }
+
+  ssize_t reset_by_client() {
+    over_ = Ending::served;
+    return -1;
+  }
+
+  bool wait_for_request() {
+    const sys::Duration silence = first_byte_seen_ || timeouts_.first_byte.count() == 0 ? timeouts_.idle : timeouts_.first_byte;
+    const Deadline deadline = earlier(deadline_unless_off(silence), lifetime_);
+    if (wait_for(socket_, POLLIN, deadline) == Wait::ready) return true;
+    end_from_our_side(lifetime_.passed()     ? Ending::lifetime_timeout
+                      : first_byte_seen_ || timeouts_.first_byte.count() == 0 ? Ending::idle_timeout
+                                             : Ending::first_byte_timeout);
+    return false;
+  }
+
+  Ending end_of_stream() {
+    send_all(uppercaser_.finish(scratch));
+    return over_.value_or(Ending::served);
+  }
+
+  /// The client goes on, we do not: the rest of a cut character goes back as it came.
+  void end_from_our_side(Ending ending) {
+    send_all(uppercaser_.finish(scratch));
+    if (over_) return;
+    close_in_order(socket_);
+    over_ = ending;
+  }
+
+  void send_all(std::string_view data) {
+    Deadline stall = Deadline::never();
+    while (!data.empty() && !over_) {
+      const ssize_t sent = ::send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent > 0) {
+        meter_.bytes_out.add(static_cast<std::uint64_t>(sent));
+        data.remove_prefix(static_cast<std::size_t>(sent));
+        stall = Deadline::never();
+      } else if (errno == EAGAIN) {
+        if (stall.is_never()) stall = stall_deadline();
+        wait_for_room(stall);
+      } else if (errno != EINTR) {
+        reset_by_client();
+      }
+    }
+  }
+
+  Deadline stall_deadline() const { return earlier(deadline_unless_off(timeouts_.write), lifetime_); }
+
+  void wait_for_room(Deadline stall) {
+    // A client that does not read may not hold up the end of the daemon for longer than this.
+    if (finishing()) stall = earlier(stall, Deadline::after(orderly_close_time));
+    const Wait result = wait_for(socket_, POLLOUT, stall);
+    if (result == Wait::ready) return;
+    over_ = finishing()          ? Ending::drain_timeout
+            : lifetime_.passed() ? Ending::lifetime_timeout
+                                 : Ending::write_timeout;
+  }
+
+  const int socket_;
+  const Timeouts& timeouts_;
+  Meter& meter_;
+  Uppercaser uppercaser_;
+  const Deadline lifetime_;
+  const bool waits_with_deadline_;
+  bool first_byte_seen_ = false;
+  std::optional<std::size_t> left_to_answer_;
+  std::optional<Ending> over_;
+};
+
+}  // namespace
+
+Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
+  current_socket = socket;
+  if (finish_requested) finish_current_connection();  // it came before the socket was known
+  const Ending ending = Conversation(socket, options, meter).run();
+  current_socket = -1;
+  return ending;
+}
+
+void finish_current_connection() {
+  finish_requested = 1;
+  const int socket = current_socket;
+  // From now on a read that finds nothing returns, also one that starts only after this call. It is
+  // this that closes the gap between a check of the flag and the wait.
+  if (socket >= 0) fcntl(socket, F_SETFL, O_RDWR | O_NONBLOCK);
+}
+
+bool finishing() { return finish_requested != 0; }
+
+void close_in_order(int socket) {
+  shutdown(socket, SHUT_WR);
+  const Deadline deadline = Deadline::after(orderly_close_time);
+  std::size_t discarded = 0;
+  while (discarded < orderly_close_bytes && wait_for(socket, POLLIN, deadline) == Wait::ready) {
+    const ssize_t received = recv(socket, input, sizeof input, MSG_DONTWAIT);
+    if (received == 0) return;
+    if (received > 0) discarded += static_cast<std::size_t>(received);
+    if (received < 0 && errno != EAGAIN && errno != EINTR) return;
+  }
+}
+
+}  // namespace forkecho::server

@@ -1,0 +1,283 @@
+#include "server/supervisor.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+#include "common/log/log.h"
+#include "common/sys/process_title.h"
+#include "server/control_socket.h"
+#include "server/exit_code.h"
+#include "server/life_cycle.h"
+#include "server/listener.h"
+#include "server/pid_file.h"
+#include "server/process_tree.h"
+#include "server/status.h"
+
+namespace forkecho::server {
+namespace {
+
+using namespace std::chrono_literals;
+using sys::Clock;
+
+constexpr auto busy_tick = 100ms;   // the pool is watched as often as this while it works
+constexpr auto quiet_tick = 1s;
+constexpr auto drain_tick = 25ms;
+/// The door is closed for good after nobody came in for so long: time for the last handshakes that
+/// were under way to be finished by clients with a long round trip.
+constexpr auto door_patience = 200ms;
+/// What the orderly end of the last connections may take: twice serve_connection.h's bound, and some.
+constexpr auto finish_patience = 5s;
+
+std::vector<Listener> open_listeners(const Options& options) {
+  std::vector<Listener> listeners;
+  for (const std::string& text : options.listen) {
+    const sys::ResolvedAddresses resolved = sys::resolve(text);
+    if (!resolved.error.empty()) {
+      throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable, resolved.error);
+    }
+    try {
+      listeners.push_back(Listener::open(resolved.addresses.front(), options.backlog));
+    } catch (const std::system_error& error) {
+      throw FatalError(ExitCode::unavailable, error.what());
+    }
+  }
+  // Only a worker of the pool with one listener may block in accept.
+  const bool blocking = listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
+  if (!blocking) std::for_each(listeners.begin(), listeners.end(), [](const Listener& l) { l.set_nonblocking(); });
+  return listeners;
+}
+
+/// An event worker holds a descriptor per connection.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Supervisor {
+ public:
+  explicit Supervisor(const Options& options)
+      : options_(options),
+        pid_file_(options.pidfile),
+        listeners_(open_listeners(options)),
+        tree_(options, listeners_),
+        signals_(context_, SIGTERM, SIGINT, SIGQUIT),
+        other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
+        tick_(context_) {
+    control_.emplace(context_, options.control, [this](const std::string& request) { return answer(request); });
+    other_signals_.add(SIGUSR2);
+    other_signals_.add(SIGTTIN);
+    other_signals_.add(SIGTTOU);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    raise_descriptor_limit();
+    sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
+  }
+
+  void run(const std::function<void()>& on_ready) {
+    listen_for_signals();
+    listen_for_other_signals();
+    tree_.start();
+    happen(LifeEvent::ready);
+    on_ready();
+    schedule_tick();
+    while (!over()) context_.run_one();
+    for (const Listener& listener : listeners_) listener.remove_path();
+    log::info("{}", books_line(tree_.totals()));
+    log::info("ended");
+  }
+
+ private:
+  bool over() const {
+    if (state_ < State::draining || !tree_.empty()) return false;
+    return door_closed_ || state_ == State::ending;
+  }
+
+  void listen_for_signals() {
+    signals_.async_wait([this](const asio::error_code& error, int number) {
+      if (error) return;
+      happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop);
+      listen_for_signals();
+    });
+  }
+
+  void listen_for_other_signals() {
+    other_signals_.async_wait([this](const asio::error_code& error, int number) {
+      if (error) return;
+      if (number == SIGCHLD) {
+        reap();
+      } else {
+        log::info("signal {} has no effect in this version", number);
+      }
+      listen_for_other_signals();
+    });
+  }
+
+  void reap() {
+    tree_.reap();
+    if (state_ == State::running) tree_.maintain();
+  }
+
+  void schedule_tick() {
+    tick_.expires_after(state_ >= State::draining ? Clock::duration(drain_tick)
+                        : tree_.is_busy()         ? Clock::duration(busy_tick)
+                                                  : Clock::duration(quiet_tick));
+    tick_.async_wait([this](const asio::error_code& error) {
+      if (error) return;
+      on_tick();
+      schedule_tick();
+    });
+  }
+
+  void on_tick() {
+    tree_.reap();
+    switch (state_) {
+      case State::starting: break;
+      case State::running: tree_.maintain(); break;
+      case State::draining: keep_draining(); break;
+      case State::finishing: keep_finishing(); break;
+      case State::ending: tree_.kill_all(); break;
+    }
+  }
+
+  /// The one place where the state changes, and what a change brings about.
+  void happen(LifeEvent event) {
+    const State before = state_;
+    state_ = next_state(before, event);
+    if (state_ == before) return;
+    switch (state_) {
+      case State::starting: break;
+      case State::running: announce(); break;
+      case State::draining: begin_drain(); break;
+      case State::finishing: begin_finish(); break;
+      case State::ending: end_at_once(); break;
+    }
+    if (state_ >= State::draining) schedule_tick();
+  }
+
+  void announce() const {
+    for (const Listener& listener : listeners_) {
+      log::info("listening on {}, mode {}, pid {}", listener.address().to_string(), to_string(options_.mode), getpid());
+    }
+  }
+
+  void begin_drain() {
+    log::info("draining: {} connections are open, the limit is {} s", tree_.totals().active(),
+              std::chrono::duration<double>(options_.timeouts.drain).count());
+    // The door first: whoever is told to drain afterwards may take an empty queue for the end of it.
+    for (const Listener& listener : listeners_) {
+      listener.begin_drain();
+      listener.set_nonblocking();
+    }
+    drain_deadline_ = options_.timeouts.drain == 0s ? sys::Deadline::never() : sys::Deadline::after(options_.timeouts.drain);
+    last_waiting_ = Clock::now();
+    tree_.tell(SIGTERM, 0);
+  }
+
+  void keep_draining() {
+    tree_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
+    watch_the_door();
+    tree_.maintain_drain();
+    if (drain_deadline_.passed()) happen(LifeEvent::drain_timeout);
+  }
+
+  void watch_the_door() {
+    if (door_closed_) return;
+    const bool waiting = std::any_of(listeners_.begin(), listeners_.end(), [](const Listener& l) { return l.has_waiting_client(); });
+    if (waiting) last_waiting_ = Clock::now();
+    if (Clock::now() - last_waiting_ < door_patience) return;
+    for (const Listener& listener : listeners_) listener.stop_listening();
+    door_closed_ = true;
+  }
+
+  void begin_finish() {
+    log::warning("the drain timeout has passed with {} connections open: they are answered and closed", tree_.totals().active());
+    finish_deadline_ = sys::Deadline::after(finish_patience);
+    keep_finishing();
+  }
+
+  void keep_finishing() {
+    tree_.tell(SIGUSR2, SIGTERM);
+    watch_the_door();
+    tree_.maintain_drain();
+    if (finish_deadline_.passed()) happen(LifeEvent::finish_timeout);
+  }
+
+  void end_at_once() {
+    log::warning("ending at once with {} connections open", tree_.totals().active());
+    for (const Listener& listener : listeners_) listener.stop_listening();
+    tree_.kill_all();
+  }
+
+  std::string answer(const std::string& request) {
+    if (request == "status") return to_json(status()).dump() + "\n";
+    if (request == "stop" || request == "stop now") {
+      // Asking twice to stop is no impatience, unlike a second signal: only "now" is.
+      if (request == "stop now") {
+        happen(LifeEvent::quit);
+      } else if (state_ < State::draining) {
+        happen(LifeEvent::stop);
+      }
+      return "ok\n";
+    }
+    return "error: unknown request\n";
+  }
+
+  Status status() const {
+    const auto now = Clock::now();
+    Status status{.pid = getpid(),
+                  .mode = options_.mode,
+                  .state = state_,
+                  .uptime_s = std::chrono::duration<double>(now - started_).count(),
+                  .listen = {},
+                  .books = tree_.totals(),
+                  .children = tree_.children(),
+                  .slots = {},
+                  .slots_omitted = 0};
+    for (const Listener& listener : listeners_) status.listen.push_back(listener.address().to_string());
+    tree_.for_each_slot([&](const Slot& slot) {
+      if (status.slots.size() < options_.status_slots) {
+        status.slots.push_back(read_slot(slot, now));
+      } else {
+        ++status.slots_omitted;
+      }
+    });
+    return status;
+  }
+
+  const Options& options_;
+  const PidFile pid_file_;
+  const std::vector<Listener> listeners_;
+  ProcessTree tree_;
+  asio::io_context context_{1};
+  asio::signal_set signals_;
+  asio::signal_set other_signals_;
+  asio::steady_timer tick_;
+  std::optional<ControlSocket> control_;
+  State state_ = State::starting;
+  const Clock::time_point started_ = Clock::now();
+  sys::Deadline drain_deadline_ = sys::Deadline::never();
+  sys::Deadline finish_deadline_ = sys::Deadline::never();
+  Clock::time_point last_waiting_{};
+  bool door_closed_ = false;
+};
+
+}  // namespace
+
+void run_supervisor(const Options& options, const std::function<void()>& on_ready) {
+  for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
+  log::open(options.log);
+  Supervisor(options).run(on_ready);
+}
+
+}  // namespace forkecho::server
