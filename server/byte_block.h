@@ -19,6 +19,12 @@
 
 namespace forkecho::server {
 
+/// From first to last, both included, at most 127 apart.
+struct ByteRange {
+  unsigned char first;
+  unsigned char last;
+};
+
 /// Eight bytes in an integer; the byte at the lowest address is the least significant.
 class WordBlock {
  public:
@@ -44,10 +50,17 @@ class WordBlock {
     return WordBlock(word_ ^ (is_lower >> 2));  // 0x80 >> 2 is the bit that tells a from A
   }
   bool has_non_ascii() const { return (word_ & top_bits) != 0; }
-  /// Bit i is set if byte i is 0xC0 or more: in UTF-8, where a character of several bytes begins.
-  std::uint64_t lead_bytes() const {
-    const std::uint64_t marks = (word_ & (word_ << 1) & top_bits) >> 7;
-    return (marks * 0x0102040810204080) >> 56;  // gathers bit 8i at bit 56+i
+  /// Bit i is set if byte i lies in one of the ranges, all of them above 0x80.
+  template <std::size_t n>
+  std::uint64_t in_any(const ByteRange (&ranges)[n]) const {
+    const std::uint64_t low_bits = word_ & ~top_bits;
+    std::uint64_t found = 0;
+    for (const ByteRange& range : ranges) {
+      const std::uint64_t from_first = low_bits + every_byte(0x100U - range.first);
+      const std::uint64_t above_last = low_bits + every_byte(0xFFU - range.last);
+      found |= from_first & ~above_last;
+    }
+    return ((found & word_ & top_bits) >> 7) * 0x0102040810204080 >> 56;  // bit 8i to bit 56+i
   }
   WordBlock operator|(WordBlock other) const { return WordBlock(word_ | other.word_); }
 
@@ -78,23 +91,28 @@ class VectorBlock {
   void store(unsigned char* to) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes_); }
 
   VectorBlock upper() const {
-    // Signed comparisons: bytes from 0x80 on are negative, so less than 'a'.
-    const __m128i from_a = _mm_cmpgt_epi8(bytes_, _mm_set1_epi8('a' - 1));
-    const __m128i to_z = _mm_cmplt_epi8(bytes_, _mm_set1_epi8('z' + 1));
-    const __m128i is_lower = _mm_and_si128(from_a, to_z);
-    return VectorBlock(_mm_sub_epi8(bytes_, _mm_and_si128(is_lower, _mm_set1_epi8(0x20))));
+    return VectorBlock(_mm_sub_epi8(
+        bytes_, _mm_and_si128(in_range(bytes_, {'a', 'z'}), _mm_set1_epi8('a' - 'A'))));
   }
   bool has_non_ascii() const { return _mm_movemask_epi8(bytes_) != 0; }
-  std::uint64_t lead_bytes() const {
-    // Shifting moves bit 6 of each byte to bit 7, where movemask looks.
-    const __m128i bits_6_and_7 = _mm_and_si128(bytes_, _mm_slli_epi16(bytes_, 1));
-    return static_cast<std::uint64_t>(_mm_movemask_epi8(bits_6_and_7));
+  template <std::size_t n>
+  std::uint64_t in_any(const ByteRange (&ranges)[n]) const {
+    __m128i found = _mm_setzero_si128();
+#pragma GCC unroll 8
+    for (const ByteRange& range : ranges) found = _mm_or_si128(found, in_range(bytes_, range));
+    return static_cast<std::uint64_t>(_mm_movemask_epi8(found));
   }
   VectorBlock operator|(VectorBlock other) const {
     return VectorBlock(_mm_or_si128(bytes_, other.bytes_));
   }
 
  private:
+  /// Comparisons are signed: the range is moved to the top, so that one of them is enough.
+  static __m128i in_range(__m128i bytes, ByteRange range) {
+    const __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8(static_cast<char>(0x7F - range.last)));
+    const int below_range = 0x7F - (range.last - range.first) - 1;
+    return _mm_cmpgt_epi8(moved, _mm_set1_epi8(static_cast<char>(below_range)));
+  }
   explicit VectorBlock(__m128i bytes) : bytes_(bytes) {}
 
   __m128i bytes_;
@@ -104,7 +122,7 @@ using FastBlock = VectorBlock;
 using FastBlock = WordBlock;
 #endif
 
-/// 64 bytes, as a row of smaller blocks: as many as lead_bytes() has bits.
+/// 64 bytes, as a row of smaller blocks: as many as in_any() has bits.
 template <class Block>
 class BlockRow {
  public:
@@ -114,22 +132,27 @@ class BlockRow {
     return load(from, std::make_index_sequence<count>());
   }
   void store(unsigned char* to) const {
+#pragma GCC unroll 8
     for (std::size_t i = 0; i < count; ++i) blocks_[i].store(to + i * Block::size);
   }
 
   BlockRow upper() const {
     BlockRow result = *this;
+#pragma GCC unroll 8
     for (Block& block : result.blocks_) block = block.upper();
     return result;
   }
   bool has_non_ascii() const {
     Block all = blocks_[0];
+#pragma GCC unroll 8
     for (std::size_t i = 1; i < count; ++i) all = all | blocks_[i];
     return all.has_non_ascii();
   }
-  std::uint64_t lead_bytes() const {
+  template <std::size_t n>
+  std::uint64_t in_any(const ByteRange (&ranges)[n]) const {
     std::uint64_t marks = 0;
-    for (std::size_t i = 0; i < count; ++i) marks |= blocks_[i].lead_bytes() << (i * Block::size);
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < count; ++i) marks |= blocks_[i].in_any(ranges) << (i * Block::size);
     return marks;
   }
 

@@ -27,6 +27,8 @@ EXIT_SKIPPED = 77
 
 BLOCK = 64  # code points that share all bytes of their UTF-8 form but the last
 RESIZED_BYTES = 7
+# Ranges of bytes, few, as each costs instructions in every block of text that is not ASCII.
+CASED_LEADS = [(0xC2, 0xD6), (0xE1, 0xE2), (0xEA, 0xEA), (0xEF, 0xF0)]
 
 
 def fail(code, message):
@@ -105,6 +107,8 @@ class Table:
     def _add(self, code, to):
         before, after = utf8([code]), utf8(to)
         require(len(after) <= 3 * len(before), f"U+{code:04X} grows more than threefold")
+        require(code < 0x80 or any(first <= before[0] <= last for first, last in CASED_LEADS),
+                f"U+{code:04X} begins with a byte that is not in CASED_LEADS")
         add = {1: self._add_ascii, 2: self._add_two, 3: self._add_three, 4: self._add_four}
         add[len(before)](code, to, after)
 
@@ -148,6 +152,8 @@ HEADER = """\
 // three of a lead byte. Forms that are not well formed (overlong, surrogates) read as "unchanged".
 #pragma once
 
+#include "server/byte_block.h"
+
 namespace forkecho::server::uppercase_table {{
 
 /// An uppercase whose UTF-8 form has another length than the character's, or several code points.
@@ -170,10 +176,14 @@ extern const unsigned char three_byte_blocks[1024];
 /// The same for characters of four bytes in plane 1, by bits 15 to 6 of the code point.
 extern const unsigned char four_byte_blocks[1024];
 
-/// By the 6 bits of the last byte: 0 where nothing changes; else, for characters of three bytes, the
-/// code point of the uppercase if it is first_target or more, an index into `resized` if it is less;
+/// By the 6 bits of the last byte: 0 where nothing changes. Else, for characters of three bytes,
+/// the code point of the uppercase if it is first_target or more, an index into `resized` if less;
 /// for characters of four bytes the low 16 bits of the uppercase, which lies in plane 1 too.
 extern const unsigned short block_targets[{blocks}][{block}];
+
+/// Every character of several bytes that has an uppercase begins with a byte in one of these.
+inline constexpr ByteRange cased_leads[{cased_leads}] = {{
+    {cased_lead_rows}}};
 
 /// The first code point whose UTF-8 form has three bytes.
 inline constexpr unsigned first_target = 0x800;
@@ -230,6 +240,8 @@ def render(table):
     values = {
         "version": UNICODE_VERSION, "size": table.size(), "resized": len(table.resized),
         "resized_bytes": RESIZED_BYTES, "blocks": len(table.block_targets), "block": BLOCK,
+        "cased_leads": len(CASED_LEADS),
+        "cased_lead_rows": ", ".join(f"{{0x{a:02X}, 0x{b:02X}}}" for a, b in CASED_LEADS),
         "resized_rows": rows([resized_row(data) for data in table.resized], 2),
         "two_byte_rows": rows([f"{{0x{a:02X}, 0x{b:02X}}}" for a, b in table.two_byte], 6),
         "three_byte_rows": rows([str(block) for block in table.three_byte_blocks], 24),

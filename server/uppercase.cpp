@@ -60,16 +60,17 @@ Byte upper_ascii(Byte byte) {
 
 FORKECHO_ALWAYS_INLINE Character upper_of_two(const Byte* in, std::size_t available, Byte* out) {
   if (available < 2 || !is_continuation(in[1])) return unchanged;
-  const Byte* to = uppercase_table::two_byte[(in[0] & 0x1F) << 6 | (in[1] & 0x3F)];
+  std::array<Byte, 2> to;
+  std::memcpy(to.data(), uppercase_table::two_byte[(in[0] & 0x1F) << 6 | (in[1] & 0x3F)], 2);
   if (to[0] == 0) return {2, to[1]};
-  std::memcpy(out, to, 2);
+  std::memcpy(out, to.data(), 2);
   return {2, 0};
 }
 
 FORKECHO_ALWAYS_INLINE Character upper_of_three(const Byte* in, std::size_t available, Byte* out) {
-  if (available < 3 || !is_continuation(in[1]) || !is_continuation(in[2])) return unchanged;
+  if (available < 3) return unchanged;
   const Byte block = uppercase_table::three_byte_blocks[(in[0] & 0x0F) << 6 | (in[1] & 0x3F)];
-  if (block == 0) return unchanged;
+  if (block == 0 || !is_continuation(in[1]) || !is_continuation(in[2])) return unchanged;
   const unsigned target = uppercase_table::block_targets[block][in[2] & 0x3F];
   if (target == 0) return unchanged;
   if (target < uppercase_table::first_target) return {3, target};
@@ -113,25 +114,34 @@ void put_resized(Cursor& at, Character character) {
 /// any other byte from 0x80 on is part of a character that one of them begins, or stays as it is.
 /// ASCII that stands behind a stop is uppercase by then; uppercasing it again changes nothing.
 template <class Block, Lengths lengths>
-bool map_block(Cursor& at, std::size_t available) {
+FORKECHO_ALWAYS_INLINE bool map_block(Cursor& at, std::size_t available) {
   const Block block = Block::load(at.in);
   block.upper().store(at.out);
+  std::size_t left = Block::size;
   std::size_t done = 0;
-  if (block.has_non_ascii()) {
-    for (std::uint64_t leads = block.lead_bytes(); leads != 0; leads &= leads - 1) {
-      const auto place = static_cast<std::size_t>(std::countr_zero(leads));
-      const Character character = upper_of(at.in + place, available - place, at.out + place);
-      if (character.resized != 0) {
-        at.in += place;
-        at.out += place;
-        if constexpr (lengths == Lengths::kept) return false;
-        put_resized(at, character);
-        return true;
-      }
+  std::uint64_t leads =
+      block.has_non_ascii() ? block.in_any(uppercase_table::cased_leads) : std::uint64_t{0};
+  while (leads != 0) {
+    const auto place = static_cast<std::size_t>(std::countr_zero(leads));
+    const Character character = upper_of(at.in + place, available - place, at.out + place);
+    if (character.resized == 0) {
       done = place + character.length;
+      leads &= leads - 1;
+      continue;
     }
+    at.in += place;
+    at.out += place;
+    if constexpr (lengths == Lengths::kept) return false;
+    put_resized(at, character);
+    done = place + character.length;
+    if (done >= left) return true;
+    left -= done;
+    available -= done;
+    leads >>= done;
+    done = 0;
+    Block::load(at.in).upper().store(at.out);  // the rest of the block moves
   }
-  done = std::max(done, Block::size);
+  done = std::max(done, left);
   at.in += done;
   at.out += done;
   return true;
@@ -158,11 +168,13 @@ bool map_bytes(Cursor& at) {
 template <Lengths lengths>
 bool map_text(Cursor& at) {
   using Row = BlockRow<FastBlock>;
+  // Where lengths change, a block is loaded again from its middle, and so looks one block ahead.
+  constexpr std::size_t ahead = lengths == Lengths::free ? 2 : 1;
   // A character that begins in the row ends before `end`, so `available` is no limit in this loop.
-  while (at.left() >= Row::size + longest) {
-    if (!map_block<Row, lengths>(at, Row::size + longest)) return false;
+  while (at.left() >= ahead * Row::size + longest) {
+    if (!map_block<Row, lengths>(at, at.left())) return false;
   }
-  while (at.left() >= FastBlock::size) {
+  while (at.left() >= ahead * FastBlock::size) {
     if (!map_block<FastBlock, lengths>(at, at.left())) return false;
   }
   return map_bytes<lengths>(at);

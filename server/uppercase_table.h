@@ -7,6 +7,8 @@
 // three of a lead byte. Forms that are not well formed (overlong, surrogates) read as "unchanged".
 #pragma once
 
+#include "server/byte_block.h"
+
 namespace forkecho::server::uppercase_table {
 
 /// An uppercase whose UTF-8 form has another length than the character's, or several code points.
@@ -29,10 +31,14 @@ extern const unsigned char three_byte_blocks[1024];
 /// The same for characters of four bytes in plane 1, by bits 15 to 6 of the code point.
 extern const unsigned char four_byte_blocks[1024];
 
-/// By the 6 bits of the last byte: 0 where nothing changes; else, for characters of three bytes, the
-/// code point of the uppercase if it is first_target or more, an index into `resized` if it is less;
+/// By the 6 bits of the last byte: 0 where nothing changes. Else, for characters of three bytes,
+/// the code point of the uppercase if it is first_target or more, an index into `resized` if less;
 /// for characters of four bytes the low 16 bits of the uppercase, which lies in plane 1 too.
 extern const unsigned short block_targets[41][64];
+
+/// Every character of several bytes that has an uppercase begins with a byte in one of these.
+inline constexpr ByteRange cased_leads[4] = {
+    {0xC2, 0xD6}, {0xE1, 0xE2}, {0xEA, 0xEA}, {0xEF, 0xF0}};
 
 /// The first code point whose UTF-8 form has three bytes.
 inline constexpr unsigned first_target = 0x800;
