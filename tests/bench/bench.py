@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures forkechod against the barest C programs that do the same work. README.md says how.
 
-Exit status: 0 all targets met; 1 one missed, or a wrong reply, or books that do not balance; 64 usage;
-70 the measurement could not be done; 71 the report could not be written.
+Exit status: 0 all targets met; 1 one missed, or a wrong reply, or books that do not balance;
+64 usage; 70 the measurement could not be done; 71 the report could not be written.
 """
 
 import argparse
@@ -36,15 +36,16 @@ def parse_arguments():
     parser.add_argument("--build", type=pathlib.Path, required=True,
                         help="the build folder: forkechod and ceiling/ are in it")
     parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds of a line (9)")
-    parser.add_argument("--slice", type=float, default=1.0, help="seconds of each side in a round (1)")
+    parser.add_argument("--slice", type=float, default=1.0,
+                        help="seconds of each side in a round (1)")
     parser.add_argument("--held", type=int, default=1000,
                         help="connections held to measure the memory of one (1000)")
     parser.add_argument("--held-many", type=int, default=10000,
                         help="connections held in the section held (10000)")
     parser.add_argument("--json", type=pathlib.Path, help="write every figure to this file")
     parser.add_argument("--only", action="append", choices=SECTIONS + EXTRA_SECTIONS,
-                        help="one section; repeatable. self and self-memory are the method's own check: a "
-                        "ceiling over itself")
+                        help="one section; repeatable. self and self-memory are the method's own "
+                        "check: a ceiling over itself")
     options = parser.parse_args()
     for name in ("rounds", "slice", "held", "held_many"):
         if getattr(options, name) <= 0:
@@ -83,7 +84,8 @@ def held_section(options):
 
 
 def _fork_exit_wait(options):
-    process = start([options.build / "ceiling" / "fork_exit_wait", PROCESS_COUNT], stdout=subprocess.PIPE)
+    process = start([options.build / "ceiling" / "fork_exit_wait", PROCESS_COUNT],
+                    stdout=subprocess.PIPE)
     try:
         output = process.communicate(timeout=60)[0]
     finally:
@@ -112,7 +114,8 @@ def self_section(options):
 
 
 RUN = {"memory": memory_section, "held": held_section, "process": process_section,
-       "crr": crr_section, "rr": rr_section, "self-memory": self_memory_section, "self": self_section}
+       "crr": crr_section, "rr": rr_section, "self-memory": self_memory_section,
+       "self": self_section}
 
 
 def _line_is_good(line):

@@ -1,8 +1,8 @@
 """What the machine as a whole is and does: its name for the report, and its counters.
 
-The parts of a connection's cost come from these counters and not from the server's processes, because
-the children of a parent that ignores SIGCHLD leave their times to nobody. So nothing else may run
-while a slice is measured; `busy_share` tells.
+The parts of a connection's cost come from these counters and not from the server's processes,
+because the children of a parent that ignores SIGCHLD leave their times to nobody. So nothing else
+may run while a slice is measured; `busy_share` tells.
 """
 
 import os
@@ -26,7 +26,7 @@ def describe():
 
 
 def counters():
-    """CPU time by kind in µs over all processors, context switches, forks and page faults since boot."""
+    """Since boot, over all processors: CPU time by kind in us, context switches, forks, faults."""
     result = {}
     with open("/proc/stat", encoding="ascii") as file:
         for line in file:

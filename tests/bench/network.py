@@ -1,10 +1,11 @@
 """A network namespace of the benchmark's own.
 
 Firewall rules that a container engine left on a machine make the kernel track every connection, on
-loopback too. That adds its cost to both sides of a ratio and draws it towards one; and the table of
-tracked connections is full after some hundred thousand short ones, upon which the kernel drops packets
-and a slice stands still for a second. In a fresh namespace there are no rules, and nobody else's
-sockets. It takes root; without it the measurement goes on where it is, and the report says so.
+loopback too. That adds its cost to both sides of a ratio and draws it towards one; and the table
+of tracked connections is full after some hundred thousand short ones, upon which the kernel drops
+packets and a slice stands still for a second. In a fresh namespace there are no rules, and nobody
+else's sockets. It takes root; without it the measurement goes on where it is, and the report says
+so.
 """
 
 import ctypes
@@ -23,12 +24,13 @@ def _bring_loopback_up():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack(_INTERFACE_REQUEST, b"lo", 0))
         flags = struct.unpack(_INTERFACE_REQUEST, request)[1]
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack(_INTERFACE_REQUEST, b"lo", flags | _IFF_UP))
+        up = struct.pack(_INTERFACE_REQUEST, b"lo", flags | _IFF_UP)
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, up)
 
 
 def enter_own_namespace():
-    """Moves this process, and all that it starts from now on, into a fresh network namespace with its
-    loopback up. Returns False where that is not permitted; nothing has changed then."""
+    """Moves this process, and all that it starts from now on, into a fresh network namespace with
+    its loopback up. Returns False where that is not permitted; nothing has changed then."""
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
         return False
     _bring_loopback_up()
@@ -45,7 +47,7 @@ def tracks_connections():
 
 
 def timeouts():
-    """How often TCP gave up waiting and sent again, in this namespace. On loopback that is a loss."""
+    """How often TCP gave up waiting and sent again, here. On loopback that is a loss."""
     with open("/proc/net/netstat", encoding="ascii") as file:
         lines = [line.split() for line in file]
     for names, values in zip(lines[::2], lines[1::2]):

@@ -1,8 +1,8 @@
 """Starts and ends the programs of the benchmark, and reads what /proc says of them.
 
 Everything is ended by its process id or by the process group that this module made for it. Nothing
-outlives the benchmark: the context managers end it on any way out, and should the benchmark itself be
-killed, the kernel ends what it started (PR_SET_PDEATHSIG).
+outlives the benchmark: the context managers end it on any way out, and should the benchmark itself
+be killed, the kernel ends what it started (PR_SET_PDEATHSIG).
 """
 
 import ctypes
@@ -77,15 +77,26 @@ def children_by_parent():
     return children
 
 
-def descendants(pid):
-    """The ids of all living processes below `pid`."""
-    children = children_by_parent()
+def _below(pid, children):
     found, open_ends = [], [pid]
     while open_ends:
         below = children.get(open_ends.pop(), [])
         found += below
         open_ends += below
     return found
+
+
+def descendants(pid):
+    """The ids of all living processes below `pid`."""
+    return _below(pid, children_by_parent())
+
+
+def bystanders():
+    """The ids of the living processes that are neither the kernel's nor started from here."""
+    children = children_by_parent()
+    ours = {os.getpid(), *_below(os.getpid(), children)}
+    kernel = {2, *_below(2, children)}
+    return {pid for below in children.values() for pid in below} - ours - kernel
 
 
 def _cpu_ns(pid, fields):

@@ -51,14 +51,14 @@ def pool_options(workers):
 def connection_rates(build):
     load = Load("crr", 16, 64)
     fork_loop = Ceiling(build, "fork_loop")
-    workers = Ceiling(build, "prefork_loop", 4)
+    workers, one_worker = (Ceiling(build, "prefork_loop", n) for n in (4, 1))
     single_use = [*pool_options(4), "--connections-per-worker-life", 1]
     return [
         Comparison("fork", Daemon(build, "fork"), fork_loop, load, FORK, forks=True),
         Comparison("pool", Daemon(build, "pool", *pool_options(4)), workers, load, POOL),
         Comparison("pool-single-use", Daemon(build, "pool", *single_use), fork_loop, load),
         Comparison("event", Daemon(build, "event"), workers, load),
-        Comparison("iterative", Daemon(build, "iterative"), Ceiling(build, "prefork_loop", 1), load),
+        Comparison("iterative", Daemon(build, "iterative"), one_worker, load),
     ]
 
 
@@ -69,8 +69,8 @@ def request_rates(build):
         workers = max(4, connections)
         for size in (64, 4096):
             load = Load("rr", connections, size)
-            result.append(Comparison("fork", Daemon(build, "fork"), Ceiling(build, "fork_loop"), load,
-                                     REQUEST_REPLY))
+            result.append(Comparison("fork", Daemon(build, "fork"), Ceiling(build, "fork_loop"),
+                                     load, REQUEST_REPLY))
             result.append(Comparison("pool", Daemon(build, "pool", *pool_options(workers)),
                                      Ceiling(build, "prefork_loop", workers), load, REQUEST_REPLY))
     return result
@@ -94,8 +94,10 @@ def _cost_per_unit(load, drive, whole, parents):
     units = max(1, drive["connections" if load.workload == "crr" else "requests"])
     client_us = (drive["cpu_user_s"] + drive["cpu_system_s"]) * 1e6
     busy_us = whole["user_us"] + whole["system_us"] + whole["interrupt_us"]
-    parts = {"CPU, whole machine, us": busy_us, "  in user mode, us": whole["user_us"],
-             "  in the kernel, us": whole["system_us"], "  in interrupts, us": whole["interrupt_us"],
+    parts = {"CPU, whole machine, us": busy_us,
+             "  in user mode, us": whole["user_us"],
+             "  in the kernel, us": whole["system_us"],
+             "  in interrupts, us": whole["interrupt_us"],
              "  of it the client's, us": client_us,
              "CPU idle, us": whole["idle_us"],
              "context switches": whole["switches"],
@@ -153,7 +155,10 @@ def measure(build, comparison, rounds, seconds):
     return {"name": comparison.name, "load": str(comparison.load), "unit": comparison.load.unit,
             "ours": comparison.ours.name, "ceiling": comparison.ceiling.name,
             "rates": {key: stats.Spread.of(values) for key, values in rates.items()},
-            "ratio": ratio, "target": comparison.target, "met": comparison.target.met_by(ratio.median),
-            "errors": sum(s["errors"] for s in every), "balanced": all(s["balanced"] for s in every),
+            "ratio": ratio, "target": comparison.target,
+            "met": comparison.target.met_by(ratio.median),
+            "errors": sum(s["errors"] for s in every),
+            "balanced": all(s["balanced"] for s in every),
             "lost": sum(s["lost"] for s in every),
-            "cost": {key: stats.medians([s["cost"] for s in slices]) for key, slices in taken.items()}}
+            "cost": {key: stats.medians([s["cost"] for s in slices])
+                     for key, slices in taken.items()}}

@@ -27,8 +27,8 @@ def show_machine(machine, busy, own_network, tracked):
     if not own_network:
         show("not in a network namespace of its own (that takes root)")
     if tracked:
-        show("WARNING: the firewall tracks every connection here; that costs both sides alike and hides "
-             "differences")
+        show("WARNING: the firewall tracks every connection here; "
+             "that costs both sides alike and hides differences")
 
 
 def show_rate_heading(title, rounds, seconds):
@@ -61,7 +61,8 @@ def show_cost(line):
     show(f"    {'':<32}{'ours':>10}{'ceiling':>10}{'more':>10}")
     ours, ceiling = line["cost"]["ours"], line["cost"]["ceiling"]
     for key in ours:
-        show(f"    {key:<32}{ours[key]:>10.2f}{ceiling[key]:>10.2f}{ours[key] - ceiling[key]:>10.2f}")
+        more = ours[key] - ceiling[key]
+        show(f"    {key:<32}{ours[key]:>10.2f}{ceiling[key]:>10.2f}{more:>10.2f}")
 
 
 def show_memory(result):
@@ -78,6 +79,9 @@ def show_memory(result):
     show(f"  {'sum':<16}{_bytes(total['ours'].median):>14}{_bytes(total['ceiling'].median):>14}"
          f"{ratio.median:>8.3f}  {ratio.lowest:.3f}-{ratio.highest:.3f}  "
          f"{result['target']}  {_verdict(result['met'])}")
+    if result["disturbed"]:
+        show(f"  WARNING: other programs started or ended during {result['disturbed']} samples; "
+             "their memory is in them")
     if not result["process_each"]:
         show("  NOT each connection had a process of its own")
 
@@ -89,19 +93,21 @@ def show_held(result):
         one = result[key]
         parts = ", ".join(f"{name} {_bytes(value)}" for name, value in one["parts"].items())
         show(f"  {key:<8} {one['processes']:,} processes, opened in {one['seconds']:.1f} s, "
-             f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; each {_bytes(one['sum'])}: {parts}")
+             f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; "
+             f"each {_bytes(one['sum'])}: {parts}")
     show(f"  a process for each: {_verdict(result['met'])}")
 
 
 def show_process(spread, count):
     show()
     show(f"fork, _exit, waitpid (bare, {count:,} in each of {len(spread.samples)} rounds): "
-         f"{spread.median / 1000:.1f} us each, {spread.lowest / 1000:.1f}-{spread.highest / 1000:.1f}")
+         f"{spread.median / 1000:.1f} us each, "
+         f"{spread.lowest / 1000:.1f}-{spread.highest / 1000:.1f}")
 
 
 def write_json(path, result):
-    """Writes beside the file and renames, so that a full disk leaves no half of a report. What is there
-    and no plain file (a pipe, a device) is written to as it is."""
+    """Writes beside the file and renames, so that a full disk leaves no half of a report. What is
+    there and no plain file (a pipe, a device) is written to as it is."""
     plain = not path.exists() or path.is_file()
     beside = path.with_name(path.name + ".part") if plain else path
     try:

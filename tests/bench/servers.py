@@ -1,8 +1,8 @@
 """The two sides of every ratio: forkechod, and the ceiling programs.
 
-Each is a context manager: a fresh server on a port of the kernel's choice, ended on leaving. A fresh
-one for each slice makes the rounds independent samples; where a process lands in memory is part of the
-spread and not a constant of the run.
+Each gives a fresh server on a port of the kernel's choice, ended on leaving the context. A fresh
+one for each slice makes the rounds independent samples; where a process lands in memory is part of
+the spread and not a constant of the run.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class Server:
         self.status = status  # a function that returns the daemon's status, or None for a ceiling
 
     def acceptor(self):
-        """The process that accepts and forks: a ceiling itself, the daemon's only long-lived child."""
+        """The process that accepts and forks: a ceiling itself; the daemon's only child."""
         if self.status is None:
             return self.pid
         below = children_by_parent().get(self.pid, [])
@@ -67,8 +67,8 @@ class Daemon:
         with tempfile.TemporaryDirectory(prefix="forkecho-bench-") as folder:
             control = os.path.join(folder, "control")
             with open(os.path.join(folder, "log"), "w+b") as log:
-                process = start([self._program, "run", "--listen", "127.0.0.1:0", "--control", control,
-                                 *self._options], stdout=log, stderr=log)
+                process = start([self._program, "run", "--listen", "127.0.0.1:0",
+                                 "--control", control, *self._options], stdout=log, stderr=log)
                 try:
                     yield self._wait_for_start(process, control, log)
                     self._stop(process, control, log)
@@ -103,7 +103,8 @@ class Daemon:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(START_S)
         if answer.returncode != 0 or process.returncode != 0:
-            self._fail(f"stop gave {answer.returncode}, the daemon ended with {process.returncode}", log)
+            self._fail(f"stop gave {answer.returncode}, "
+                       f"the daemon ended with {process.returncode}", log)
 
 
 def accepted_matches(server, opened):

@@ -3,6 +3,8 @@
 import dataclasses
 import statistics
 
+from processes import BenchError
+
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
@@ -37,7 +39,13 @@ class Target:
 
 
 def ratios(ours, ceiling):
-    """The ratio within each round: what disturbs a round disturbs both of its sides."""
+    """The ratio within each round: what disturbs a round disturbs both of its sides.
+
+    Raises BenchError if a sample is not above 0: then it is no measurement, and its ratio could look
+    like a good one.
+    """
+    if min(*ours, *ceiling) <= 0:
+        raise BenchError("a sample is not above 0: nothing was served, or it was disturbed")
     return Spread.of([a / b for a, b in zip(ours, ceiling)])
 
 
