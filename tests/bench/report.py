@@ -95,6 +95,8 @@ def show_held(result):
         show(f"  {key:<8} {one['processes']:,} processes, opened in {one['seconds']:.1f} s, "
              f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; "
              f"each {_bytes(one['sum'])}: {parts}")
+    if result["ours"]["disturbed"] or result["ceiling"]["disturbed"]:
+        show("  WARNING: other programs started or ended meanwhile; their memory is in it")
     show(f"  a process for each: {_verdict(result['met'])}")
 
 

@@ -41,8 +41,8 @@ class Target:
 def ratios(ours, ceiling):
     """The ratio within each round: what disturbs a round disturbs both of its sides.
 
-    Raises BenchError if a sample is not above 0: then it is no measurement, and its ratio could look
-    like a good one.
+    Raises BenchError if a sample is not above 0: then it is no measurement, and its ratio could
+    look like a good one.
     """
     if min(*ours, *ceiling) <= 0:
         raise BenchError("a sample is not above 0: nothing was served, or it was disturbed")
