@@ -3,15 +3,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
 
+namespace {
+
+/// mmap refuses an empty mapping; an empty array is none the less an array.
+std::size_t mapped(std::size_t bytes) { return std::max<std::size_t>(bytes, 1); }
+
+}  // namespace
+
 SharedMemory::SharedMemory(std::size_t bytes)
-    : data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), bytes_(bytes) {
+    : data_(mmap(nullptr, mapped(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), bytes_(bytes) {
   if (data_ == MAP_FAILED) sys::throw_errno(errno, "mmap of " + std::to_string(bytes) + " shared bytes");
 }
 
@@ -19,7 +28,7 @@ SharedMemory::SharedMemory(SharedMemory&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
 SharedMemory::~SharedMemory() {
-  if (data_ != nullptr) munmap(data_, bytes_);
+  if (data_ != nullptr) munmap(data_, mapped(bytes_));
 }
 
 void SharedMemory::keep_from_children() {
