@@ -1,6 +1,7 @@
 #include "common/mp/process.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -24,6 +25,11 @@ struct Current {
 Current& current() {
   static Current state;
   return state;
+}
+
+/// Polls readable for ever: what stands for the sentinel of a child that was reaped before.
+sys::Descriptor open_readable() {
+  return sys::Descriptor(sys::check_syscall(eventfd(1, EFD_CLOEXEC), "eventfd"));
 }
 
 void read_nothing_from_stdin() {
@@ -96,7 +102,8 @@ void Process::run_in_child(pid_t parent) {
 
 bool Process::join(sys::Deadline deadline) {
   ChildRecord& record = started();
-  return record.exitcode || reap_before(record.pid, deadline);
+  if (!record.exitcode) reap_before(record.pid, deadline);
+  return record.exitcode.has_value();
 }
 
 bool Process::is_alive() {
@@ -123,7 +130,7 @@ void Process::signal(int number) {
 
 int Process::sentinel() {
   const ChildRecord& record = started();
-  if (!sentinel_) sentinel_ = open_sentinel(record.pid);
+  if (!sentinel_) sentinel_ = record.exitcode ? open_readable() : open_sentinel(record.pid);
   return sentinel_.get();
 }
 

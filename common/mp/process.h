@@ -8,7 +8,7 @@
 // start, join, is_alive, exitcode, terminate, kill and close are for the process that made the
 // object; in any other they throw std::logic_error. Not safe between threads.
 // Exit codes: 0 when the target returns, 1 when an exception leaves it (its text goes to stderr),
-// N for leave(N), -S for a death by signal S.
+// N for leave(N), -S for a death by signal S, exit_unknown (reap.h) when it was lost.
 #pragma once
 
 #include <functional>
