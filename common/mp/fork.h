@@ -21,7 +21,7 @@ enum class ForkMask {
 /// Like fork(2): the child's pid in the parent, 0 in the child, -1 with errno (EAGAIN, ENOMEM) when
 /// the system refuses, which the caller must expect and survive.
 /// In the child every signal is blocked still: a signal sent to it is not lost, and cannot run a
-/// handler that was made for the parent. It calls accept_signals or default_signals when it is ready.
+/// handler that was made for the parent. It calls accept_signals when it is ready.
 pid_t fork_process(ForkMask mask = ForkMask::block);
 
 /// In a child: unblocks all signals and keeps the parent's handlers.

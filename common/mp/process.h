@@ -30,7 +30,7 @@ class Process {
   /// The child will call target(args...); all are copied into the object, and the child works on its
   /// own copy of everything.
   template <typename Target, typename... Args>
-    requires std::invocable<std::decay_t<Target>&, std::decay_t<Args>&...>
+    requires(std::invocable<std::decay_t<Target>&, std::decay_t<Args>&...>)
   explicit Process(Target target, Args... args)
       : Process([target = std::move(target), args = std::tuple(std::move(args)...)]() mutable {
           std::apply(target, args);

@@ -68,7 +68,8 @@ pid_t start_blocked_child(Body body) {
 template <typename Body>
 pid_t start_child(Body body) {
   return start_blocked_child([&] {
-    mp::default_signals();
+    mp::reset_signal_handlers();
+    mp::accept_signals();
     alarm(60);
     return body();
   });

@@ -90,8 +90,10 @@ TEST(Fork, AnEarlySignalHitsTheChildAndNotTheParentsHandler) {
     Gate sent;
     const pid_t child = tests::start_blocked_child([&] {
       if (!sent.pass()) return 1;
-      default_signals();  // the signal that waits here ends the child
-      return 2;
+      reset_signal_handlers();
+      if (*handled() != 0) return 2;
+      accept_signals();  // the signal that waits here ends the child
+      return 3;
     });
     kill(child, number);
     sent.open();
@@ -113,9 +115,9 @@ TEST(Fork, AnEarlySignalReachesAHandlerThatTheChildKeeps) {
   EXPECT_EQ(tests::exitcode_of(child), 0);
 }
 
-TEST(Fork, DefaultSignalsKeepsIgnoredOnesIgnored) {
+TEST(Fork, ResettingHandlersKeepsIgnoredSignalsIgnored) {
   const auto before = std::signal(SIGPIPE, SIG_IGN);
-  const auto exitcode = tests::exitcode_in_child([] {  // start_child calls default_signals
+  const auto exitcode = tests::exitcode_in_child([] {  // start_child resets the handlers
     raise(SIGPIPE);
     return 0;
   });

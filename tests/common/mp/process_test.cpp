@@ -201,6 +201,28 @@ TEST(Process, ADaemonMayHaveNoChildren) {
   EXPECT_EQ(exitcode_after(std::move(daemon)), 8);
 }
 
+/// The exit code of a child that was sent SIGTERM before its target had begun.
+std::optional<int> exitcode_after_early_signal(bool keeps_blocked) {
+  Gate sent;
+  Process process([&] {
+    if (!sent.pass()) leave(1);
+    std::signal(SIGTERM, [](int) { _exit(33); });
+    accept_signals();
+    leave(2);
+  });
+  if (keeps_blocked) process.keep_signals_blocked();
+  process.start();
+  process.terminate();
+  sent.open();
+  EXPECT_TRUE(process.join(tests::patience()));
+  return process.exitcode();
+}
+
+TEST(Process, ASignalWaitsForTheTargetsHandlersWhenAskedTo) {
+  EXPECT_EQ(exitcode_after_early_signal(true), 33);
+  EXPECT_EQ(exitcode_after_early_signal(false), -SIGTERM);
+}
+
 TEST(Process, SentinelIsReadableAtTheEndAndStaysSo) {
   Gate end;
   Process process([&] { end.pass(); });
