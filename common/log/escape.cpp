@@ -8,9 +8,12 @@
 namespace forkecho::log {
 namespace {
 
-bool is_control(unsigned char byte) { return byte < 0x20 || byte == 0x7f; }
+bool is_control(unsigned char byte) {
+  return byte < 0x20 || byte == 0x7f;
+}
 
-bool is_continuation(unsigned char byte, unsigned char lowest = 0x80, unsigned char highest = 0xbf) {
+bool is_continuation(unsigned char byte, unsigned char lowest = 0x80,
+                     unsigned char highest = 0xbf) {
   return byte >= lowest && byte <= highest;
 }
 
@@ -24,11 +27,13 @@ std::size_t character_length(std::string_view text) {
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead <= 0xdf) return is_continuation(at(1)) ? 2 : 0;
   if (lead >= 0xe0 && lead <= 0xef) {
-    const bool second = is_continuation(at(1), lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
+    const bool second =
+        is_continuation(at(1), lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf);
     return second && is_continuation(at(2)) ? 3 : 0;
   }
   if (lead >= 0xf0 && lead <= 0xf4) {
-    const bool second = is_continuation(at(1), lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
+    const bool second =
+        is_continuation(at(1), lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf);
     return second && is_continuation(at(2)) && is_continuation(at(3)) ? 4 : 0;
   }
   return 0;

@@ -12,8 +12,8 @@ namespace forkecho::log {
 /// stays single: the text is to be read, not to be parsed back.)
 std::string escape_for_text(std::string_view message);
 
-/// The inside of a JSON string (RFC 8259, section 7). Each byte that is no part of well-formed UTF-8
-/// (RFC 3629) becomes U+FFFD.
+/// The inside of a JSON string (RFC 8259, section 7). Each byte that is no part of well-formed
+/// UTF-8 (RFC 3629) becomes U+FFFD.
 std::string escape_for_json(std::string_view message);
 
 }  // namespace forkecho::log

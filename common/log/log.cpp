@@ -44,7 +44,8 @@ class EscapedMessage final : public spdlog::custom_flag_formatter {
  public:
   using Escape = std::string (*)(std::string_view);
   explicit EscapedMessage(Escape escape) : escape_(escape) {}
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
     const std::string text = escape_({message.payload.data(), message.payload.size()});
     out.append(text.data(), text.data() + text.size());
   }
@@ -59,16 +60,18 @@ class EscapedMessage final : public spdlog::custom_flag_formatter {
 std::unique_ptr<spdlog::formatter> make_formatter(Format format) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   if (format == Format::json) {
-    formatter->add_flag<EscapedMessage>('*', &escape_for_json).set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","pid":%P,"message":"%*"})");
+    formatter->add_flag<EscapedMessage>('*', &escape_for_json)
+        .set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","pid":%P,"message":"%*"})");
   } else {
-    formatter->add_flag<EscapedMessage>('*', &escape_for_text).set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %*");
+    formatter->add_flag<EscapedMessage>('*', &escape_for_text)
+        .set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %*");
   }
   return formatter;
 }
 
 spdlog::level::level_enum to_spdlog(Level level) {
-  constexpr std::array levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  constexpr std::array levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+                              spdlog::level::err};
   return levels[static_cast<std::size_t>(level)];
 }
 
@@ -113,12 +116,20 @@ std::optional<Format> parse_format(std::string_view name) {
   return std::nullopt;
 }
 
-void open(const Options& options) { state() = make_state(options); }
-bool enabled(Level level) { return state().logger->should_log(to_spdlog(level)); }
+void open(const Options& options) {
+  state() = make_state(options);
+}
+bool enabled(Level level) {
+  return state().logger->should_log(to_spdlog(level));
+}
 void write(Level level, std::string_view message) {
   state().logger->log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
 }
-int descriptor() { return state().sink->descriptor(); }
-std::uint64_t dropped() { return state().sink->dropped(); }
+int descriptor() {
+  return state().sink->descriptor();
+}
+std::uint64_t dropped() {
+  return state().sink->dropped();
+}
 
 }  // namespace forkecho::log

@@ -48,11 +48,14 @@ Process::Process(std::function<void()> target, Prepared)
 
 Process::Process() : Process([] {}, Prepared{}) {}
 
-void Process::run() { target_(); }
+void Process::run() {
+  target_();
+}
 
 void Process::check_owner() const {
   if (closed_) throw std::logic_error("process '" + name_ + "' is closed");
-  if (creator_ != getpid()) throw std::logic_error("process '" + name_ + "' belongs to another process");
+  if (creator_ != getpid())
+    throw std::logic_error("process '" + name_ + "' belongs to another process");
 }
 
 ChildRecord& Process::started() {
@@ -135,7 +138,8 @@ int Process::sentinel() {
 }
 
 void Process::close() {
-  if (is_alive()) throw std::logic_error("process '" + name_ + "' runs still: join it before close");
+  if (is_alive())
+    throw std::logic_error("process '" + name_ + "' runs still: join it before close");
   record_.reset();
   sentinel_.reset();
   closed_ = true;
@@ -147,7 +151,9 @@ void leave(int code) {
   ::_exit(code);
 }
 
-const std::string& current_process_name() { return current().name; }
+const std::string& current_process_name() {
+  return current().name;
+}
 
 std::vector<pid_t> active_children() {
   std::vector<pid_t> alive;

@@ -24,8 +24,8 @@ concept Shareable = std::is_trivially_destructible_v<T> && std::is_standard_layo
 template <Shareable T>
 class RawArray {
  public:
-  /// `count` objects, each value-initialised. Memory that is never touched costs nothing when T needs
-  /// no constructor: the kernel's zeros are its value. Throws std::system_error (ENOMEM), and
+  /// `count` objects, each value-initialised. Memory that is never touched costs nothing when T
+  /// needs no constructor: the kernel's zeros are its value. Throws std::system_error (ENOMEM), and
   /// std::bad_array_new_length for a count that no memory could hold.
   explicit RawArray(std::size_t count) : memory_(bytes_of(count)), count_(count) {
     if constexpr (!std::is_trivially_default_constructible_v<T>) {
@@ -40,7 +40,8 @@ class RawArray {
 
  private:
   static std::size_t bytes_of(std::size_t count) {
-    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T))
+      throw std::bad_array_new_length();
     return count * sizeof(T);
   }
   SharedMemory memory_;

@@ -28,22 +28,28 @@ Reaped reap(idtype_t kind, id_t id) {
 }
 
 // The system call itself: glibc 2.36 declares pidfd_open without extern "C".
-int open_pidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+int open_pidfd(pid_t pid) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+}
 
 }  // namespace
 
-Reaped reap_any() { return reap(P_ALL, 0); }
+Reaped reap_any() {
+  return reap(P_ALL, 0);
+}
 Reaped reap_one(pid_t pid) {
   const Reaped result = reap(P_PID, static_cast<id_t>(pid));
   if (result.none_left) ChildRegistry::deliver(pid, exit_unknown);
   return result;
 }
-Reaped reap_group(pid_t group) { return reap(P_PGID, static_cast<id_t>(group)); }
+Reaped reap_group(pid_t group) {
+  return reap(P_PGID, static_cast<id_t>(group));
+}
 
 std::optional<pid_t> peek_ended() {
   siginfo_t info{};
-  const int result = sys::retry_on_interrupt(
-      [&] { return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT); });
+  const int result =
+      sys::retry_on_interrupt([&] { return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT); });
   if (result == -1 || info.si_pid == 0) return std::nullopt;
   return info.si_pid;
 }

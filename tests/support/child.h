@@ -20,14 +20,16 @@
 namespace forkecho::tests {
 
 /// What no test should need, even on a machine that does much else: for waits that must succeed.
-inline sys::Deadline patience() { return sys::Deadline::after(std::chrono::seconds(20)); }
+inline sys::Deadline patience() {
+  return sys::Deadline::after(std::chrono::seconds(20));
+}
 
 /// True once `descriptor` polls readable or at end of file; false when the deadline passed first.
 inline bool readable(int descriptor, sys::Deadline deadline = patience()) {
   pollfd entry{.fd = descriptor, .events = POLLIN, .revents = 0};
-  return sys::check_syscall(sys::retry_on_interrupt([&] {
-           return poll(&entry, 1, deadline.poll_timeout_ms());
-         }), "poll") == 1;
+  return sys::check_syscall(
+             sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }),
+             "poll") == 1;
 }
 
 /// An event between processes: made before the fork, opened once, passed by everyone.
@@ -42,8 +44,8 @@ class Gate {
   sys::Descriptor event_;
 };
 
-/// Two ends of a pipe. When the last copy of `write` is closed, `read` is at its end: a process that
-/// alone holds `write` shows so that it is gone.
+/// Two ends of a pipe. When the last copy of `write` is closed, `read` is at its end: a process
+/// that alone holds `write` shows so that it is gone.
 struct Pipe {
   Pipe() {
     int ends[2];
@@ -55,8 +57,8 @@ struct Pipe {
   sys::Descriptor write;
 };
 
-/// Starts a child that leaves with the number that `body` returns. Its signals are blocked still, as
-/// fork_process leaves them.
+/// Starts a child that leaves with the number that `body` returns. Its signals are blocked still,
+/// as fork_process leaves them.
 template <typename Body>
 pid_t start_blocked_child(Body body) {
   const pid_t pid = sys::check_syscall(mp::fork_process(), "fork");

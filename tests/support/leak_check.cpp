@@ -16,7 +16,8 @@ void add_descriptors(std::set<std::string>& holdings) {
   for (const fs::path& entry : entries) {
     std::error_code gone;  // the iteration's own descriptor
     const fs::path target = fs::read_symlink(entry, gone);
-    if (!gone) holdings.insert("descriptor " + entry.filename().string() + " (" + target.string() + ")");
+    if (!gone)
+      holdings.insert("descriptor " + entry.filename().string() + " (" + target.string() + ")");
   }
 }
 
@@ -56,7 +57,9 @@ std::string differences(const std::set<std::string>& before, const std::set<std:
   return lines_missing_in(before, after, "left: ") + lines_missing_in(after, before, "taken: ");
 }
 
-void LeakCheck::OnTestStart(const testing::TestInfo&) { before_ = current_holdings(); }
+void LeakCheck::OnTestStart(const testing::TestInfo&) {
+  before_ = current_holdings();
+}
 
 void LeakCheck::OnTestEnd(const testing::TestInfo&) {
   const std::string leaks = differences(before_, current_holdings());

@@ -11,8 +11,8 @@
 
 namespace forkecho::tests {
 
-/// What the calling process holds now that outlives a function, each thing described in a few words:
-/// "descriptor 5 (socket:[4711])", "child 815", "/dev/shm/forkecho-x".
+/// What the calling process holds now that outlives a function, each thing described in a few
+/// words: "descriptor 5 (socket:[4711])", "child 815", "/dev/shm/forkecho-x".
 std::set<std::string> current_holdings();
 
 /// One line for each thing that is in one and not in the other; empty when they are equal.

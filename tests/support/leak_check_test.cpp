@@ -47,7 +47,8 @@ TEST(LeakCheck, SeesNamedSharedMemory) {
   const auto before = current_holdings();
   const std::string name = "/forkecho-leak-" + std::to_string(getpid());
   const sys::Descriptor memory(shm_open(name.c_str(), O_CREAT | O_RDWR, 0600));
-  EXPECT_NE(differences(before, current_holdings()).find("left: /dev/shm" + name), std::string::npos);
+  EXPECT_NE(differences(before, current_holdings()).find("left: /dev/shm" + name),
+            std::string::npos);
   shm_unlink(name.c_str());
 }
 

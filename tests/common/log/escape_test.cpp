@@ -14,7 +14,9 @@ std::string read_back(const std::string& message) {
   return nlohmann::json::parse('"' + escape_for_json(message) + '"');
 }
 
-TEST(EscapeForText, LeavesTextAlone) { EXPECT_EQ(escape_for_text("a b \\ \" ä € 😀"), "a b \\ \" ä € 😀"); }
+TEST(EscapeForText, LeavesTextAlone) {
+  EXPECT_EQ(escape_for_text("a b \\ \" ä € 😀"), "a b \\ \" ä € 😀");
+}
 
 TEST(EscapeForText, ShowsWhatWouldEndOrColourTheLine) {
   EXPECT_EQ(escape_for_text("a\nb\rc\td\x1b[0m\x7f"), R"(a\nb\rc\td\x1b[0m\x7f)");
@@ -32,13 +34,13 @@ TEST(EscapeForJson, IsReadBackUnchanged) {
 
 TEST(EscapeForJson, ReplacesEachByteThatIsNoUtf8) {
   EXPECT_EQ(read_back("a\xff z"), "a" + replacement + " z");
-  EXPECT_EQ(read_back("\xe2\x82"), replacement + replacement);                            // cut short
-  EXPECT_EQ(read_back("\xc0\xaf"), replacement + replacement);                            // overlong
-  EXPECT_EQ(read_back("\xe0\x9f\xbf"), replacement + replacement + replacement);          // overlong
-  EXPECT_EQ(read_back("\xed\xa0\x80"), replacement + replacement + replacement);          // a surrogate
-  EXPECT_EQ(read_back("\xf0\x8f\xbf\xbf").size(), 4 * replacement.size());                // overlong
-  EXPECT_EQ(read_back("\xf4\x90\x80\x80").size(), 4 * replacement.size());                // beyond Unicode
-  EXPECT_EQ(read_back("\xe2\x82z"), replacement + replacement + "z");                     // resynchronised
+  EXPECT_EQ(read_back("\xe2\x82"), replacement + replacement);                    // cut short
+  EXPECT_EQ(read_back("\xc0\xaf"), replacement + replacement);                    // overlong
+  EXPECT_EQ(read_back("\xe0\x9f\xbf"), replacement + replacement + replacement);  // overlong
+  EXPECT_EQ(read_back("\xed\xa0\x80"), replacement + replacement + replacement);  // a surrogate
+  EXPECT_EQ(read_back("\xf0\x8f\xbf\xbf").size(), 4 * replacement.size());        // overlong
+  EXPECT_EQ(read_back("\xf4\x90\x80\x80").size(), 4 * replacement.size());        // beyond Unicode
+  EXPECT_EQ(read_back("\xe2\x82z"), replacement + replacement + "z");             // resynchronised
 }
 
 TEST(EscapeForJson, AnyTwoBytesAreValidJson) {

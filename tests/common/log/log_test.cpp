@@ -46,8 +46,8 @@ TEST_F(LogTest, ALineSaysWhenWhoHowBadAndWhat) {
   open_file();
   warning("{} of {}", 3, 4);
   ASSERT_EQ(lines().size(), 1U);
-  const std::regex expected(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[)" + std::to_string(getpid()) +
-                            R"(\] warning: 3 of 4)");
+  const std::regex expected(R"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \[)" +
+                            std::to_string(getpid()) + R"(\] warning: 3 of 4)");
   EXPECT_TRUE(std::regex_match(lines()[0], expected)) << lines()[0];
 }
 
@@ -60,7 +60,8 @@ TEST_F(LogTest, AChildWritesItsOwnPid) {
   });
   EXPECT_EQ(tests::exitcode_of(child), 0);
   ASSERT_EQ(lines().size(), 2U);
-  EXPECT_NE(lines()[1].find('[' + std::to_string(child) + "] info: child"), std::string::npos) << lines()[1];
+  EXPECT_NE(lines()[1].find('[' + std::to_string(child) + "] info: child"), std::string::npos)
+      << lines()[1];
 }
 
 TEST_F(LogTest, LeavesOutWhatIsBelowItsLevel) {
@@ -91,7 +92,8 @@ TEST_F(LogTest, LinesOfManyProcessesStayWhole) {
   for (int p = 0; p < processes; ++p) {
     children.push_back(tests::start_child([&, p] {
       begin.pass();
-      for (int n = 0; n < each; ++n) info("{} {} {}", p, n, std::string(static_cast<std::size_t>(n), 'x'));
+      for (int n = 0; n < each; ++n)
+        info("{} {} {}", p, n, std::string(static_cast<std::size_t>(n), 'x'));
       return 0;
     }));
   }
@@ -105,7 +107,8 @@ TEST_F(LogTest, LinesOfManyProcessesStayWhole) {
     int number = -1;
     ASSERT_EQ(std::sscanf(message.c_str(), "%d %d", &process, &number), 2) << line;
     EXPECT_EQ(number, next[process]++);
-    const std::string expected = fmt::format("{} {} {}", process, number, std::string(static_cast<std::size_t>(number), 'x'));
+    const std::string expected = fmt::format("{} {} {}", process, number,
+                                             std::string(static_cast<std::size_t>(number), 'x'));
     EXPECT_EQ(message, expected);
   }
   EXPECT_EQ(lines().size(), static_cast<std::size_t>(processes * each));
@@ -134,15 +137,17 @@ TEST_F(LogTest, AFileThatCannotBeOpenedIsAnErrorAndTheOldOneStays) {
 
 TEST_F(LogTest, JsonIsValidWhateverTheMessage) {
   open_file(Format::json);
-  const std::string nasty = std::string("quote \" backslash \\ newline \n nul ") + '\0' + " tab \t ä € 😀";
+  const std::string nasty =
+      std::string("quote \" backslash \\ newline \n nul ") + '\0' + " tab \t ä € 😀";
   write(Level::error, nasty);
   ASSERT_EQ(lines().size(), 1U);
   const auto object = nlohmann::json::parse(lines()[0]);
   EXPECT_EQ(object["message"], nasty);
   EXPECT_EQ(object["level"], "error");
   EXPECT_EQ(object["pid"], getpid());
-  EXPECT_TRUE(std::regex_match(object["time"].get<std::string>(),
-                               std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d)")));
+  EXPECT_TRUE(
+      std::regex_match(object["time"].get<std::string>(),
+                       std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d)")));
 }
 
 TEST_F(LogTest, JsonIsValidForBytesThatAreNoText) {
@@ -156,7 +161,9 @@ TEST_F(LogTest, AMessageCannotForgeALine) {
   open_file();
   write(Level::info, "first\n2026-01-01 00:00:00.000 [1] error: forged\x1b[31m\r");
   ASSERT_EQ(lines().size(), 1U);
-  EXPECT_NE(lines()[0].find(R"(first\n2026-01-01 00:00:00.000 [1] error: forged\x1b[31m\r)"), std::string::npos) << lines()[0];
+  EXPECT_NE(lines()[0].find(R"(first\n2026-01-01 00:00:00.000 [1] error: forged\x1b[31m\r)"),
+            std::string::npos)
+      << lines()[0];
 }
 
 TEST_F(LogTest, WithoutAFileItGoesToStandardError) {

@@ -29,7 +29,7 @@ class Caught {
  public:
   explicit Caught(int number) : number_(number) {
     *handled() = 0;
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = [](int) { ++*handled(); };
     sigaction(number_, &action, &before_);
   }
@@ -37,7 +37,7 @@ class Caught {
 
  private:
   int number_;
-  struct sigaction before_{};
+  struct sigaction before_ {};
 };
 
 sigset_t current_mask() {
@@ -135,7 +135,8 @@ TEST(Fork, TheChildHasNoneOfItsParentsChildren) {
 
 TEST(Fork, BothSidesHaveTheDescriptorsOfBefore) {
   const auto before = tests::current_holdings();
-  const pid_t child = tests::start_child([&] { return tests::current_holdings() == before ? 0 : 1; });
+  const pid_t child =
+      tests::start_child([&] { return tests::current_holdings() == before ? 0 : 1; });
   EXPECT_EQ(tests::exitcode_of(child), 0);
   EXPECT_EQ(tests::differences(before, tests::current_holdings()), "");
 }
@@ -153,7 +154,8 @@ TEST(Fork, ARefusalIsAResultAndLeavesTheMask) {
               const pid_t child = fork_process();
               if (child == 0) _exit(0);
               return child == -1 && errno == EAGAIN && !is_blocked(SIGTERM) ? 0 : 1;
-            }), 0);
+            }),
+            0);
 }
 
 TEST(DieWithParent, TheChildEndsWithItsKilledParent) {
@@ -204,9 +206,13 @@ std::optional<int> exitcode_of_late_orphan(pid_t other_parent) {
   return tests::exitcode_of(*grandchild);
 }
 
-TEST(DieWithParent, AChildThatIsTooLateLeavesAtOnce) { EXPECT_EQ(exitcode_of_late_orphan(0), orphaned); }
+TEST(DieWithParent, AChildThatIsTooLateLeavesAtOnce) {
+  EXPECT_EQ(exitcode_of_late_orphan(0), orphaned);
+}
 
-TEST(DieWithParent, AKnownAdopterIsNoReasonToLeave) { EXPECT_EQ(exitcode_of_late_orphan(getpid()), 7); }
+TEST(DieWithParent, AKnownAdopterIsNoReasonToLeave) {
+  EXPECT_EQ(exitcode_of_late_orphan(getpid()), 7);
+}
 
 }  // namespace
 }  // namespace forkecho::mp

@@ -33,7 +33,9 @@ void kill_and_reap(pid_t pid) {
   EXPECT_EQ(tests::exitcode_of(pid), -SIGKILL);
 }
 
-sys::Deadline soon() { return sys::Deadline::after(std::chrono::milliseconds(10)); }
+sys::Deadline soon() {
+  return sys::Deadline::after(std::chrono::milliseconds(10));
+}
 
 TEST(Lock, IsAcquiredAndReleasedAgainAndAgain) {
   Lock lock;
@@ -89,7 +91,8 @@ TEST(Lock, SurvivesAHolderThatLeaves) {
   EXPECT_EQ(tests::exitcode_in_child([&] {
               lock.acquire();
               return 0;
-            }), 0);
+            }),
+            0);
   EXPECT_EQ(lock.acquire(), Acquired::owner_died);
   lock.release();
 }
@@ -141,7 +144,9 @@ TEST(Lock, OnlyItsHolderReleases) {
 TEST(Lock, AForkDoesNotShareTheHolding) {
   Lock lock;
   const LockGuard guard(lock);
-  EXPECT_EQ(tests::exitcode_in_child([&] { return lock.acquire(soon()) == Acquired::timed_out ? 0 : 1; }), 0);
+  EXPECT_EQ(
+      tests::exitcode_in_child([&] { return lock.acquire(soon()) == Acquired::timed_out ? 0 : 1; }),
+      0);
 }
 
 TEST(LockGuard, ReleasesAtTheEndOfItsScopeAndTellsOfADeath) {

@@ -29,9 +29,13 @@ std::optional<int> exitcode_after(Process process) {
 }
 
 /// Errors of children go to standard error; where a test makes some, nobody needs to read them.
-void silence() { close(STDERR_FILENO); }
+void silence() {
+  close(STDERR_FILENO);
+}
 
-TEST(Process, ReturningIsZero) { EXPECT_EQ(exitcode_after(Process([] {})), 0); }
+TEST(Process, ReturningIsZero) {
+  EXPECT_EQ(exitcode_after(Process([] {})), 0);
+}
 
 TEST(Process, LeavingIsTheNumber) {
   EXPECT_EQ(exitcode_after(Process([] { leave(42); })), 42);
@@ -42,11 +46,13 @@ TEST(Process, AnExceptionIsOne) {
   EXPECT_EQ(exitcode_after(Process([] {
               silence();
               throw std::runtime_error("on purpose");
-            })), 1);
+            })),
+            1);
   EXPECT_EQ(exitcode_after(Process([] {
               silence();
               throw 5;
-            })), 1);
+            })),
+            1);
 }
 
 TEST(Process, AnExceptionsTextGoesToStandardError) {
@@ -79,8 +85,10 @@ TEST(Process, ASignalIsNegative) {
 }
 
 TEST(Process, TheTargetGetsItsArguments) {
-  EXPECT_EQ(exitcode_after(Process([](int a, const std::string& b) { leave(a + static_cast<int>(b.size())); }, 40,
-                                   std::string("xy"))), 42);
+  EXPECT_EQ(exitcode_after(
+                Process([](int a, const std::string& b) { leave(a + static_cast<int>(b.size())); },
+                        40, std::string("xy"))),
+            42);
 }
 
 TEST(Process, ASubclassMayOverrideRun) {
@@ -138,7 +146,8 @@ TEST(Process, ReadsNothingFromStandardInput) {
   EXPECT_EQ(exitcode_after(Process([] {
               char byte = 0;
               leave(read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1);
-            })), 0);
+            })),
+            0);
 }
 
 /// Runs `test` in a child whose standard input is a pipe with one byte in it.
@@ -288,7 +297,8 @@ TEST(Process, AStrangerMayNotJoin) {
                 return 0;
               }
               return 1;
-            }), 0);
+            }),
+            0);
   end.open();
   EXPECT_TRUE(process.join(tests::patience()));
 }
@@ -309,7 +319,9 @@ TEST(Process, TheChildMayNotJoinItself) {
 }
 
 TEST(Process, AChildMayHaveChildren) {
-  EXPECT_EQ(exitcode_after(Process([] { leave(exitcode_after(Process([] { leave(4); })).value_or(99)); })), 4);
+  EXPECT_EQ(exitcode_after(
+                Process([] { leave(exitcode_after(Process([] { leave(4); })).value_or(99)); })),
+            4);
 }
 
 TEST(Process, PrintsOnceWhatItsParentHadBuffered) {
@@ -334,14 +346,16 @@ TEST(Process, RunsNoExitHandlersOfItsParent) {
   EXPECT_EQ(tests::exitcode_in_child([] {
               std::atexit([] { _exit(77); });
               return exitcode_after(Process([] {})).value_or(99);
-            }), 0);
+            }),
+            0);
 }
 
 TEST(Process, OutputThatIsLostMakesItFail) {
   EXPECT_EQ(exitcode_after(Process([] {
               dup2(sys::Descriptor(open("/dev/full", O_WRONLY | O_CLOEXEC)).get(), STDOUT_FILENO);
               std::printf("into nothing");
-            })), 1);
+            })),
+            1);
 }
 
 TEST(Process, ARefusalOfTheSystemIsAnErrorThatCanBeTriedAgain) {
@@ -353,14 +367,17 @@ TEST(Process, ARefusalOfTheSystemIsAnErrorThatCanBeTriedAgain) {
               try {
                 process.start();
               } catch (const std::system_error& error) {
-                return error.code() == std::errc::resource_unavailable_try_again && !process.pid() ? 0 : 1;
+                return error.code() == std::errc::resource_unavailable_try_again && !process.pid()
+                           ? 0
+                           : 1;
               }
               return 2;
-            }), 0);
+            }),
+            0);
 }
 
-// With SIGCHLD ignored the kernel reaps by itself and the exit code is lost. The process has ended all
-// the same, and its pid may belong to somebody else.
+// With SIGCHLD ignored the kernel reaps by itself and the exit code is lost. The process has ended
+// all the same, and its pid may belong to somebody else.
 TEST(Process, AnEndThatSomebodyElseReapedIsAnEnd) {
   EXPECT_EQ(tests::exitcode_in_child([] {
               std::signal(SIGCHLD, SIG_IGN);
@@ -370,7 +387,8 @@ TEST(Process, AnEndThatSomebodyElseReapedIsAnEnd) {
               if (process.is_alive()) return 2;
               if (!active_children().empty()) return 3;
               return process.exitcode() == exit_unknown ? 0 : 4;
-            }), 0);
+            }),
+            0);
 }
 
 }  // namespace

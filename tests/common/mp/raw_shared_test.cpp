@@ -55,7 +55,9 @@ TEST(RawArray, AtomicsCountAcrossProcesses) {
   EXPECT_EQ(counts[0], 200'000);
 }
 
-TEST(RawArray, MayBeEmpty) { EXPECT_TRUE(RawArray<int>(0).all().empty()); }
+TEST(RawArray, MayBeEmpty) {
+  EXPECT_TRUE(RawArray<int>(0).all().empty());
+}
 
 TEST(RawArray, ACountBeyondAllMemoryIsRefused) {
   // 2^62 + 1 elements of 4 bytes are 4 bytes, to a multiplication that overflows.

@@ -43,7 +43,9 @@ TEST(Reap, OneThatEndedGivesItsExitCodeOnce) {
   EXPECT_TRUE(reap_one(child).none_left);
 }
 
-TEST(Reap, AStrangerIsNobodyToWaitFor) { EXPECT_TRUE(reap_one(getppid()).none_left); }
+TEST(Reap, AStrangerIsNobodyToWaitFor) {
+  EXPECT_TRUE(reap_one(getppid()).none_left);
+}
 
 TEST(Reap, ADeathBySignalIsNegative) {
   for (const int number : {SIGKILL, SIGTERM, SIGABRT}) {
@@ -154,7 +156,9 @@ TEST(ReapBefore, WaitsForOneThatEndsLater) {
   EXPECT_EQ(tests::exitcode_of(helper), 0);
 }
 
-TEST(ReapBefore, DoesNotWaitForAStranger) { EXPECT_FALSE(reap_before(getppid(), sys::Deadline::never())); }
+TEST(ReapBefore, DoesNotWaitForAStranger) {
+  EXPECT_FALSE(reap_before(getppid(), sys::Deadline::never()));
+}
 
 }  // namespace
 }  // namespace forkecho::mp

@@ -13,7 +13,9 @@
 namespace forkecho::mp {
 namespace {
 
-volatile char* bytes(const SharedMemory& memory) { return static_cast<volatile char*>(memory.data()); }
+volatile char* bytes(const SharedMemory& memory) {
+  return static_cast<volatile char*>(memory.data());
+}
 
 TEST(SharedMemory, IsZeroAndBeginsAPage) {
   const SharedMemory memory(10'000);
@@ -27,7 +29,8 @@ TEST(SharedMemory, WhatAChildWritesTheParentReads) {
   EXPECT_EQ(tests::exitcode_in_child([&] {
               bytes(memory)[0] = 'c';
               return 0;
-            }), 0);
+            }),
+            0);
   EXPECT_EQ(bytes(memory)[0], 'c');
 }
 
@@ -54,7 +57,8 @@ TEST(SharedMemory, KeptFromChildrenTheyHaveNothingThere) {
   EXPECT_EQ(tests::exitcode_in_child([&] {
               std::signal(SIGSEGV, SIG_DFL);
               return bytes(memory)[0];
-            }), -SIGSEGV);
+            }),
+            -SIGSEGV);
   bytes(memory)[0] = 'p';
   EXPECT_EQ(bytes(memory)[0], 'p');
 }

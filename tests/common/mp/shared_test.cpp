@@ -36,7 +36,8 @@ TEST(Value, IncrementsOfSeveralProcessesAddUp) {
 
 TEST(Value, AnUpdateThatThrowsReleasesTheLock) {
   Value<int> value(1);
-  EXPECT_THROW(value.update([](int&) { throw std::runtime_error("on purpose"); }), std::runtime_error);
+  EXPECT_THROW(value.update([](int&) { throw std::runtime_error("on purpose"); }),
+               std::runtime_error);
   EXPECT_EQ(value.update([](int& number) { number = 2; }), Acquired::yes);
   EXPECT_EQ(value.get(), 2);
 }
@@ -62,9 +63,10 @@ TEST(Value, AKillInsideAnUpdateIsTold) {
   Value<int> value(1);
   kill_inside_update(value, [](int& number) { number = 99; });
   EXPECT_EQ(value.update([](int& number) {
-              EXPECT_EQ(number, 99);  // what was done before the kill is there
-              number = 3;
-            }), Acquired::owner_died);
+    EXPECT_EQ(number, 99);  // what was done before the kill is there
+    number = 3;
+  }),
+            Acquired::owner_died);
   EXPECT_EQ(value.update([](int&) {}), Acquired::yes);
   EXPECT_EQ(value.get(), 3);
 }
@@ -75,7 +77,8 @@ TEST(Value, ItsLockMakesSeveralAccessesOne) {
   EXPECT_EQ(tests::exitcode_in_child([&] {
               const auto at_once = sys::Deadline::after({});
               return value.get_lock().acquire(at_once) == Acquired::timed_out ? 0 : 1;
-            }), 0);
+            }),
+            0);
   value.get_lock().release();
 }
 
@@ -86,7 +89,8 @@ TEST(Array, ChildrenWriteAndTheParentReads) {
               array.set(0, 10);
               array.set(2, 12);
               return array.get(0) == 10 ? 0 : 1;
-            }), 0);
+            }),
+            0);
   EXPECT_EQ(array.get(0), 10);
   EXPECT_EQ(array.get(1), 0);
   EXPECT_EQ(array.get(2), 12);

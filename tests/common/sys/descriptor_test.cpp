@@ -10,8 +10,12 @@
 namespace forkecho::sys {
 namespace {
 
-int open_null() { return open("/dev/null", O_RDONLY | O_CLOEXEC); }
-bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
+int open_null() {
+  return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+bool is_open(int fd) {
+  return fcntl(fd, F_GETFD) != -1;
+}
 
 TEST(Descriptor, OwnsNothingAtFirst) {
   const Descriptor none;
@@ -87,7 +91,8 @@ TEST(Descriptor, AChildClosesOnlyItsOwnCopy) {
   EXPECT_EQ(tests::exitcode_in_child([&] {
               file.reset();
               return 0;
-            }), 0);
+            }),
+            0);
   EXPECT_TRUE(is_open(file.get()));
 }
 

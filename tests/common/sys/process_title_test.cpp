@@ -21,7 +21,8 @@ std::string command_line(const std::string& pid) {
   return text.substr(0, text.find('\0'));
 }
 
-/// What a child reads of itself after it took each of `titles`, as its exit code: 0 when the last shows.
+/// What a child reads of itself after it took each of `titles`, as its exit code: 0 when the last
+/// shows.
 template <typename Check>
 std::optional<int> after_titles(std::initializer_list<std::string> titles, Check check) {
   return tests::exitcode_in_child([&] {
@@ -45,19 +46,25 @@ TEST(ProcessTitle, OthersSeeIt) {
 }
 
 TEST(ProcessTitle, AShorterOneLeavesNothingOfTheLonger) {
-  EXPECT_EQ(after_titles({"a longer title", "short"}, [](const std::string& line) { return line == "short"; }), 0);
+  EXPECT_EQ(after_titles({"a longer title", "short"},
+                         [](const std::string& line) { return line == "short"; }),
+            0);
 }
 
 TEST(ProcessTitle, IsCutToItsRoom) {
   const std::string endless(1 << 20, 'x');
-  EXPECT_EQ(after_titles({endless}, [&](const std::string& line) {
-              return line.size() > 8 && line == endless.substr(0, line.size());
-            }), 0);
+  EXPECT_EQ(after_titles({endless},
+                         [&](const std::string& line) {
+                           return line.size() > 8 && line == endless.substr(0, line.size());
+                         }),
+            0);
 }
 
 TEST(ProcessTitle, TheEnvironmentSurvivesIt) {
   const std::string path = std::getenv("PATH");
-  EXPECT_EQ(after_titles({std::string(1 << 20, 'x')}, [&](const std::string&) { return path == std::getenv("PATH"); }), 0);
+  EXPECT_EQ(after_titles({std::string(1 << 20, 'x')},
+                         [&](const std::string&) { return path == std::getenv("PATH"); }),
+            0);
 }
 
 TEST(ProcessTitle, TheParentKeepsItsOwn) {

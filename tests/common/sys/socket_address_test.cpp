@@ -18,7 +18,8 @@ SocketAddress resolved(const char* text) {
 }
 
 TEST(SocketAddress, ReadsAndWritesTheSameForm) {
-  for (const char* text : {"127.0.0.1:9001", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/x.sock"}) {
+  for (const char* text :
+       {"127.0.0.1:9001", "0.0.0.0:0", "[::1]:65535", "[::]:80", "unix:/run/x.sock"}) {
     EXPECT_EQ(resolved(text).to_string(), text);
   }
 }
@@ -38,8 +39,8 @@ TEST(SocketAddress, AnEmptyHostAndAStarAreEveryAddress) {
 }
 
 TEST(SocketAddress, RefusesWhatIsNoAddress) {
-  for (const char* text : {"", "9001", "localhost", "localhost:", "localhost:x", "localhost:65536", "localhost:-1",
-                           "localhost:80x", "::1:80", "unix:"}) {
+  for (const char* text : {"", "9001", "localhost", "localhost:", "localhost:x", "localhost:65536",
+                           "localhost:-1", "localhost:80x", "::1:80", "unix:"}) {
     const ResolvedAddresses result = resolve(text);
     EXPECT_TRUE(result.malformed) << text;
     EXPECT_TRUE(result.addresses.empty()) << text;
@@ -62,7 +63,8 @@ TEST(SocketAddress, AUnixPathEndsBeforeItsRoom) {
 }
 
 TEST(SocketAddress, ASocketTellsBothOfItsEnds) {
-  const Descriptor listener(check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  const Descriptor listener(
+      check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   const SocketAddress any = resolved("127.0.0.1:0");
   check_syscall(bind(listener.get(), any.get(), any.length()), "bind");
   check_syscall(listen(listener.get(), 1), "listen");
