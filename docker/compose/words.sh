@@ -15,10 +15,10 @@ fail() {
   exit "$code"
 }
 
-# Known reasons, as one line with the remedy; of others, where to read on.
+# Known reasons, as one line with the remedy; of others, the line that says most.
 explain() {
-  local log=$1 last
-  if grep -qi 'no space left on device' "$log"; then
+  local log=$1
+  if grep -qiE "no space left on device|don't have enough free space" "$log"; then
     echo "the disk is full: free some space, for instance with: docker system prune"
   elif grep -qiE 'permission denied.*docker\.sock|docker\.sock.*permission denied' "$log"; then
     echo "no permission to use the container engine: run it as root, or add yourself to the group docker"
@@ -33,9 +33,16 @@ explain() {
   elif grep -qiE 'requested CPUs are not available|Range of CPUs' "$log"; then
     echo "this machine has no such processor: set FORKECHO_SERVER_CPUS and FORKECHO_CLIENT_CPUS in docker/.env"
   else
-    last=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1) || true
-    echo "${last:-it said nothing}"
+    telling_line "$log"
   fi
+}
+
+# The first that says error, or else the last but for the engine's own, which repeats the whole command.
+telling_line() {
+  local lines line
+  lines=$(sed -e $'s/\x1b\\[[0-9;]*[A-Za-z]//g' -e '/^[[:space:]]*$/d' -e "/^The command '/d" "$1")
+  line=$(grep -E -m 1 '(^|[^[:alpha:]])([Ee]rror:|ERROR|E:) ' <<<"$lines") || line=${lines##*$'\n'}
+  echo "${line:-it said nothing}"
 }
 
 # logged NAME COMMAND...: its output goes to a log; where it fails, the script ends with one line.
