@@ -45,7 +45,7 @@ build_image() {
   for name in http_proxy https_proxy no_proxy; do
     if [ -n "${!name:-}" ]; then arguments+=(--build-arg "$name"); fi
   done
-  docker build --network host --file "$root/docker/Dockerfile" --target "$target" \
+  docker build --force-rm --network host --file "$root/docker/Dockerfile" --target "$target" \
     --tag "forkecho/$target" "${arguments[@]}" "$root"
 }
 
