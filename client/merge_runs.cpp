@@ -56,6 +56,8 @@ void add_timeline(RunResult& sum, const RunResult& more) {
 void add_verdict(RunResult& sum, const RunResult& more) {
   GeneratorVerdict& verdict = sum.generator;
   verdict.valid = verdict.valid && more.generator.valid;
+  verdict.processor_full = verdict.processor_full || more.generator.processor_full;
+  verdict.broke_down = verdict.broke_down || more.generator.broke_down;
   for (const std::string& reason : more.generator.reasons) {
     if (std::ranges::find(verdict.reasons, reason) == verdict.reasons.end()) {
       verdict.reasons.push_back(reason);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/verdict.h"
 #include "tests/support/sample_comparison.h"
 
 namespace forkecho::client {
