@@ -14,18 +14,25 @@ using testing::IsEmpty;
 TEST(Findings, SayWhatAProcessForEveryConnectionCosts) {
   // Rounds of 111 and 90.9 µs against 27.8 and 22.7, and 22.2 and 18.2.
   EXPECT_THAT(findings(sample_comparison()),
-              ElementsAre("On this machine a process for every connection costs 75.8 µs more than the pool (4.00× as "
-                          "much) and 80.8 µs more than the event loop (5.00× as much); one processor is full at about "
-                          "9,900 connections per second with it.",
-                          "A connection costs the server this much processor time: 101 µs in fork, 25.3 µs in "
-                          "pool-shared and 20.2 µs in event."));
+              ElementsAre("On this machine a process for every connection costs 75.0 µs more than the pool (4.00× as "
+                          "much) and 80.0 µs more than the event loop (5.00× as much); one processor is full at about "
+                          "10,000 connections per second with it.",
+                          "A connection costs the server this much processor time: 100 µs in fork, 25.0 µs in "
+                          "pool-shared and 20.0 µs in event."));
 }
 
 TEST(Findings, SeeNoDifferenceWhereTheRangesOverlap) {
   Comparison comparison = sample_comparison();
   comparison.designs = {sample_design("fork", 900, 1100, 0.1), sample_design("event", 950, 1050, 0.1)};
   EXPECT_THAT(findings(comparison).front(),
-              testing::StartsWith("On this machine a process for every connection costs no measurable difference"));
+              testing::StartsWith("On this machine a process for every connection costs as much as the event loop, within"));
+}
+
+TEST(Findings, CountRequestsWhereConnectionsAreHeld) {
+  Comparison comparison = sample_comparison();
+  comparison.plan.workload = Workload::rr;
+  EXPECT_THAT(findings(comparison).front(), testing::HasSubstr("costs, for each request, 75.0 µs more than the pool"));
+  EXPECT_THAT(findings(comparison).back(), testing::StartsWith("A request costs the server"));
 }
 
 TEST(Findings, SpeakOfRatesWhereTheServersCouldNotBeSeen) {
