@@ -53,8 +53,8 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
   command.add_option("-w,--workers", plan.workers, "load processes; 0 = one for each processor")
       ->check(CLI::Range(0U, most_workers))
       ->capture_default_str();
-  auto* duration =
-      add_duration_option(command, "-d,--duration", plan.duration, "length of the measured part");
+  auto* duration = add_duration_option(command, "-d,--duration", plan.duration,
+                                       "length of the measured part", Zero::refused);
   command
       .add_option("-n,--requests", plan.requests,
                   "number of measured requests, instead of a duration")
@@ -71,7 +71,8 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
   add_choice_option(command, "--expect", plan.expect, &parse_expect, "unicode, ascii, none",
                     "what the server does to the text (its --transform)");
   add_duration_option(command, "--warmup", plan.warmup, "load before the measured part");
-  add_duration_option(command, "--timeout", plan.timeout, "of a connect, of a request, of a close");
+  add_duration_option(command, "--timeout", plan.timeout, "of a connect, of a request, of a close",
+                      Zero::refused);
   add_duration_option(command, "--wait-for", plan.wait_for,
                       "how long to wait for the server to be there");
 }
@@ -86,7 +87,10 @@ void add_load_command(CLI::App& app, Command& chosen) {
   command
       ->add_option("--json", options->json_file,
                    "write the result as JSON to this file; - is standard output")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check([](const std::string& name) {
+        return name.empty() ? "needs the name of a file" : std::string();
+      });
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return load(*options); }; });
 }

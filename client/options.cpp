@@ -5,12 +5,16 @@
 namespace forkecho::client {
 
 CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
-                                 sys::Duration& destination, const std::string& description) {
-  const auto read = [&destination, names](const std::string& text) {
+                                 sys::Duration& destination, const std::string& description,
+                                 Zero zero) {
+  const auto read = [&destination, names, zero](const std::string& text) {
     const auto value = sys::parse_duration(text);
     if (!value)
       throw CLI::ValidationError(names,
                                  "'" + text + "' is no duration; write it like 500ms, 30s or 2m");
+    if (*value == sys::Duration::zero() && zero == Zero::refused) {
+      throw CLI::ValidationError(names, "must be longer than 0");
+    }
     destination = *value;
   };
   return command.add_option_function<std::string>(names, read, description)

@@ -10,9 +10,12 @@
 
 namespace forkecho::client {
 
+enum class Zero { allowed, refused };
+
 /// An option whose value is a duration such as 500ms, 30s, 2m. The default is shown in the help.
 CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
-                                 sys::Duration& destination, const std::string& description);
+                                 sys::Duration& destination, const std::string& description,
+                                 Zero zero = Zero::allowed);
 
 /// An option whose value is one of the names that `parse` knows; `choices` lists them: "rr, crr".
 template <typename Enum>
