@@ -249,9 +249,9 @@ class Acceptor {
 
   static void prepare(Slot& slot, const PeerAddress& peer) {
     slot.peer = peer;
-    std::memset(static_cast<void*>(&slot.meter), 0, sizeof slot.meter);
-    slot.connections = {};
-    slot.connections.add(1);
+    slot.meter.bytes_in.set(0);
+    slot.meter.bytes_out.set(0);
+    slot.connections.set(1);
     slot.enter(SlotState::serving);
   }
 
@@ -301,7 +301,7 @@ class Acceptor {
 
 }  // namespace
 
-void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
+[[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
   Acceptor(context, slots).run();

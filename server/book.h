@@ -62,6 +62,7 @@ class Counter {
     // Not fetch_add: with one writer the locked instruction buys nothing.
     value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_release);
   }
+  void set(std::uint64_t value) { value_.store(value, std::memory_order_release); }
   std::uint64_t get() const { return value_.load(std::memory_order_acquire); }
 
  private:

@@ -105,10 +105,7 @@ bool Listener::has_waiting_client() const {
 }
 
 void Listener::begin_drain() const {
-  if (address_.is_unix()) {
-    check_syscall(shutdown(socket_.get(), SHUT_RD), "shutdown");
-    return;
-  }
+  if (address_.is_unix()) return remove_path();
   std::array<sock_filter, drop_bare_syn.size()> code = drop_bare_syn;
   const sock_fprog program{.len = code.size(), .filter = code.data()};
   check_syscall(setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),

@@ -59,8 +59,8 @@ class Listener {
 
   /// From here no new client is admitted, yet nobody whose handshake was complete is lost: a packet
   /// filter drops bare SYNs before the queue is emptied (closing the socket instead would reset
-  /// those who finish their handshake in between). For unix sockets, whose connect is one step, new
-  /// ones are refused at once.
+  /// those who finish their handshake in between). A unix socket, whose connect is one step, loses
+  /// its path.
   void begin_drain() const;
   /// After the queue was emptied: the port answers with a reset from now on, also where children
   /// hold copies of the descriptor.

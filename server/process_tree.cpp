@@ -157,7 +157,7 @@ void ProcessTree::close_book(Seat& seat) {
 }
 
 void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool accepted_any) {
-  if (exit.exitcode == planned_end) {
+  if (exit.exitcode == planned_end || killing_) {
     backoff_.succeeded();
     return;
   }
@@ -267,6 +267,7 @@ void ProcessTree::tell(int signal, int orphans_signal) {
 }
 
 void ProcessTree::kill_all() {
+  killing_ = true;
   for (const Seat& seat : seats_) {
     if (seat.pid == 0) continue;
     kill(-seat.pid, SIGKILL);

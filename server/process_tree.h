@@ -106,6 +106,7 @@ class ProcessTree {
   BookTotals closed_;
   unsigned burst_ = 1;
   unsigned to_replace_ = 0;
+  bool killing_ = false;  // deaths are our own doing, and nothing to tell of
   Backoff backoff_;
   sys::Deadline not_before_;
 };
