@@ -11,6 +11,7 @@ namespace {
 
 char* room = nullptr;
 std::size_t room_size = 0;
+bool room_is_clear = false;  // of arguments and environment; beside the others, on the same page
 
 /// The strings of argv and then of environ lie one behind the other on the stack (System V ABI).
 char* end_of_adjacent_strings(char* end, char** strings) {
@@ -19,6 +20,13 @@ char* end_of_adjacent_strings(char* end, char** strings) {
     end += std::strlen(end) + 1;
   }
   return end;
+}
+
+/// Before the first title, and not before: until then the arguments are read, and what follows them
+/// must not show in ps, where everybody could read the environment.
+[[gnu::cold]] void clear_room() {
+  std::memset(room, 0, room_size);
+  room_is_clear = true;
 }
 
 }  // namespace
@@ -32,14 +40,11 @@ void remember_title_room(int argc, char** argv) {
   }
   room = argv[0];
   room_size = static_cast<std::size_t>(end - room);
-  for (char* at = room; at < end; ++at) {
-    if (*at == '\0') *at = ' ';  // one string: set_process_title clears up to its end
-  }
-  *--end = '\0';
 }
 
 [[gnu::hot]] void set_process_title(std::string_view title) {
   if (room_size < 2) return;
+  if (!room_is_clear) clear_room();
   const std::size_t length = std::min(title.size(), room_size - 1);
   // Volatile keeps the loops from becoming calls of memcpy and memset: each would fault in one more
   // page of the program in a child just forked.
