@@ -156,7 +156,7 @@ class EventWorker {
     if (found == sessions_.end()) return;
     EventSession& session = found->second.session;
     if (found->second.for_room) {
-      session.on_writable(slot_.meter, now_);
+      session.on_writable(buffers(), slot_.meter, now_);
     } else {
       session.on_readable(buffers(), slot_.meter, now_);
     }
