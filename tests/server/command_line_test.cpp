@@ -165,7 +165,7 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
     EXPECT_THAT(parsed.text, StartsWith("forkechod: "));
     EXPECT_THAT(parsed.text, HasSubstr(c.named));
     EXPECT_EQ(std::count(parsed.text.begin(), parsed.text.end(), '\n'), 1);
-    EXPECT_EQ(parsed.text.back(), '\n');
+    EXPECT_TRUE(parsed.text.ends_with('\n'));
   }
 }
 
