@@ -10,6 +10,7 @@
 #include <array>
 #include <memory>
 
+#include "common/log/escape.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/descriptor.h"
 
@@ -38,37 +39,39 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
   std::uint64_t dropped_ = 0;
 };
 
-/// %v as the inside of a JSON string (RFC 8259, section 7).
-class JsonMessage final : public spdlog::custom_flag_formatter {
+/// The message, escaped by a function of escape.h.
+class EscapedMessage final : public spdlog::custom_flag_formatter {
  public:
-  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (static_cast<unsigned char>(c) < 0x20) {
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
-      } else {
-        out.push_back(c);
-      }
-    }
+  using Escape = std::string (*)(std::string_view);
+  explicit EscapedMessage(Escape escape) : escape_(escape) {}
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const std::string text = escape_({message.payload.data(), message.payload.size()});
+    out.append(text.data(), text.data() + text.size());
   }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonMessage>(); }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<EscapedMessage>(escape_);
+  }
+
+ private:
+  Escape escape_;
 };
 
 std::unique_ptr<spdlog::formatter> make_formatter(Format format) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   if (format == Format::json) {
-    formatter->add_flag<JsonMessage>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","pid":%P,"message":"%*"})");
+    formatter->add_flag<EscapedMessage>('*', &escape_for_json)
+        .set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","pid":%P,"message":"%*"})");
   } else {
-    formatter->set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %v");
+    formatter->add_flag<EscapedMessage>('*', &escape_for_text)
+        .set_pattern("%Y-%m-%d %H:%M:%S.%e [%P] %l: %*");
   }
   return formatter;
 }
 
 spdlog::level::level_enum to_spdlog(Level level) {
-  constexpr std::array levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  constexpr std::array levels{spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+                              spdlog::level::err};
   return levels[static_cast<std::size_t>(level)];
 }
 
@@ -113,12 +116,20 @@ std::optional<Format> parse_format(std::string_view name) {
   return std::nullopt;
 }
 
-void open(const Options& options) { state() = make_state(options); }
-bool enabled(Level level) { return state().logger->should_log(to_spdlog(level)); }
+void open(const Options& options) {
+  state() = make_state(options);
+}
+bool enabled(Level level) {
+  return state().logger->should_log(to_spdlog(level));
+}
 void write(Level level, std::string_view message) {
   state().logger->log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
 }
-int descriptor() { return state().sink->descriptor(); }
-std::uint64_t dropped() { return state().sink->dropped(); }
+int descriptor() {
+  return state().sink->descriptor();
+}
+std::uint64_t dropped() {
+  return state().sink->dropped();
+}
 
 }  // namespace forkecho::log

@@ -1,6 +1,7 @@
 // The log: one line, one write(2), so that lines of several processes on one file never mix, and
 // nothing is buffered that a fork could duplicate or a kill could lose. spdlog formats and filters;
-// no asynchronous logger, no flush thread, no lock.
+// no asynchronous logger, no flush thread, no lock. Control characters in a message are escaped
+// (escape.h), so that a message is one line.
 //
 // Set up once with open() before the first fork; children inherit it. Without open(), lines go to
 // standard error. A line that cannot be written (a full disk) is dropped and counted; the program
@@ -48,7 +49,8 @@ void info(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <typename... Args>
 void warning(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::warning)) write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Level::warning))
+    write(Level::warning, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void error(fmt::format_string<Args...> format, Args&&... args) {

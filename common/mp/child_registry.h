@@ -1,8 +1,9 @@
 // ChildRegistry: which started children have an owner waiting for their exit code. Whoever reaps
-// (reap.h) delivers the code here, so that a loop that reaps everything does not steal the exit code
-// of a mp::Process.
+// (reap.h) delivers the code here, so that a loop that reaps everything does not steal the exit
+// code of a mp::Process.
 //
-// One per process, private to it; a forked child starts with an empty one. Not safe between threads.
+// One per process, private to it; a forked child starts with an empty one. Not safe between
+// threads.
 #pragma once
 
 #include <sys/types.h>

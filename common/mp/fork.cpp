@@ -47,7 +47,7 @@ void accept_signals() {
 
 void reset_signal_handlers() {
   for (int number = 1; number < NSIG; ++number) {
-    struct sigaction action{};
+    struct sigaction action {};
     if (sigaction(number, nullptr, &action) != 0) continue;  // KILL, STOP and the C library's own
     if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) continue;
     action = {};

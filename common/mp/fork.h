@@ -2,8 +2,8 @@
 // that becomes a process goes through fork_process; nothing else in the project calls fork.
 //
 // It is _Fork (glibc 2.34): no atfork handlers run and no lock of malloc or stdio is taken, so the
-// calling process must be single-threaded, or its child must do nothing but async-signal-safe calls.
-// The robust-mutex list is set up anew in the child, which a raw clone3 would forget.
+// calling process must be single-threaded, or its child must do nothing but async-signal-safe
+// calls. The robust-mutex list is set up anew in the child, which a raw clone3 would forget.
 #pragma once
 
 #include <sys/types.h>
@@ -21,19 +21,20 @@ enum class ForkMask {
 /// Like fork(2): the child's pid in the parent, 0 in the child, -1 with errno (EAGAIN, ENOMEM) when
 /// the system refuses, which the caller must expect and survive.
 /// In the child every signal is blocked still: a signal sent to it is not lost, and cannot run a
-/// handler that was made for the parent. It calls accept_signals or default_signals when it is ready.
+/// handler that was made for the parent. It calls accept_signals when it is ready.
 pid_t fork_process(ForkMask mask = ForkMask::block);
 
 /// In a child: unblocks all signals and keeps the parent's handlers.
 void accept_signals();
 
-/// In a child: every caught signal gets its default action (ignored ones stay ignored). For children
-/// that have nothing in common with their parent's handlers; before accept_signals.
+/// In a child: every caught signal gets its default action (ignored ones stay ignored). For
+/// children that have nothing in common with their parent's handlers; before accept_signals.
 void reset_signal_handlers();
 
 /// In a child: asks the kernel to send `signal` to it when `parent` ends, and leaves at once with
-/// exit code `orphaned` when it has ended already (the race that PR_SET_PDEATHSIG itself leaves open).
-/// `other_parent`, if given, is a process that may have adopted the child without reason to leave.
+/// exit code `orphaned` when it has ended already (the race that PR_SET_PDEATHSIG itself leaves
+/// open). `other_parent`, if given, is a process that may have adopted the child without reason to
+/// leave.
 void die_with_parent(pid_t parent, int signal = SIGKILL, pid_t other_parent = 0);
 
 /// Exit codes of children that never ran their target.

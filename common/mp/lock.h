@@ -2,8 +2,8 @@
 // process-shared mutex. Where Python's Lock hangs for ever when its holder is killed, the next
 // acquire here returns owner_died, and the caller holds the lock.
 //
-// Make it before the fork; all children share it. Safe between processes and threads. Not recursive:
-// a second acquire by the holder throws std::system_error (EDEADLK).
+// Make it before the fork; all children share it. Safe between processes and threads. Not
+// recursive: a second acquire by the holder throws std::system_error (EDEADLK).
 #pragma once
 
 #include <pthread.h>
@@ -15,7 +15,8 @@ namespace forkecho::mp {
 
 enum class Acquired {
   yes,
-  owner_died,  // yes, and the last holder was killed while it held: what it guarded may be half-done
+  owner_died,  // yes, and the last holder was killed while it held: what it guarded may be
+               // half-done
   timed_out,   // no
 };
 

@@ -1,6 +1,7 @@
 #include "common/mp/process.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -26,6 +27,11 @@ Current& current() {
   return state;
 }
 
+/// Polls readable for ever: what stands for the sentinel of a child that was reaped before.
+sys::Descriptor open_readable() {
+  return sys::Descriptor(sys::check_syscall(eventfd(1, EFD_CLOEXEC), "eventfd"));
+}
+
 void read_nothing_from_stdin() {
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (null < 0) return;  // no /dev in this root: standard input stays as it is
@@ -42,11 +48,14 @@ Process::Process(std::function<void()> target, Prepared)
 
 Process::Process() : Process([] {}, Prepared{}) {}
 
-void Process::run() { target_(); }
+void Process::run() {
+  target_();
+}
 
 void Process::check_owner() const {
   if (closed_) throw std::logic_error("process '" + name_ + "' is closed");
-  if (creator_ != getpid()) throw std::logic_error("process '" + name_ + "' belongs to another process");
+  if (creator_ != getpid())
+    throw std::logic_error("process '" + name_ + "' belongs to another process");
 }
 
 ChildRecord& Process::started() {
@@ -96,7 +105,8 @@ void Process::run_in_child(pid_t parent) {
 
 bool Process::join(sys::Deadline deadline) {
   ChildRecord& record = started();
-  return record.exitcode || reap_before(record.pid, deadline);
+  if (!record.exitcode) reap_before(record.pid, deadline);
+  return record.exitcode.has_value();
 }
 
 bool Process::is_alive() {
@@ -123,12 +133,13 @@ void Process::signal(int number) {
 
 int Process::sentinel() {
   const ChildRecord& record = started();
-  if (!sentinel_) sentinel_ = open_sentinel(record.pid);
+  if (!sentinel_) sentinel_ = record.exitcode ? open_readable() : open_sentinel(record.pid);
   return sentinel_.get();
 }
 
 void Process::close() {
-  if (is_alive()) throw std::logic_error("process '" + name_ + "' runs still: join it before close");
+  if (is_alive())
+    throw std::logic_error("process '" + name_ + "' runs still: join it before close");
   record_.reset();
   sentinel_.reset();
   closed_ = true;
@@ -140,7 +151,9 @@ void leave(int code) {
   ::_exit(code);
 }
 
-const std::string& current_process_name() { return current().name; }
+const std::string& current_process_name() {
+  return current().name;
+}
 
 std::vector<pid_t> active_children() {
   std::vector<pid_t> alive;

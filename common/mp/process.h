@@ -8,7 +8,7 @@
 // start, join, is_alive, exitcode, terminate, kill and close are for the process that made the
 // object; in any other they throw std::logic_error. Not safe between threads.
 // Exit codes: 0 when the target returns, 1 when an exception leaves it (its text goes to stderr),
-// N for leave(N), -S for a death by signal S.
+// N for leave(N), -S for a death by signal S, exit_unknown (reap.h) when it was lost.
 #pragma once
 
 #include <functional>
@@ -27,14 +27,14 @@ namespace forkecho::mp {
 
 class Process {
  public:
-  /// The child will call target(args...); all are copied into the object, and the child works on its
-  /// own copy of everything.
+  /// The child will call target(args...); all are copied into the object, and the child works on
+  /// its own copy of everything.
   template <typename Target, typename... Args>
-    requires std::invocable<std::decay_t<Target>&, std::decay_t<Args>&...>
-  explicit Process(Target target, Args... args)
-      : Process([target = std::move(target), args = std::tuple(std::move(args)...)]() mutable {
-          std::apply(target, args);
-        }, Prepared{}) {}
+  requires(std::invocable<std::decay_t<Target>&, std::decay_t<Args>&...>) explicit Process(
+      Target target, Args... args)
+      : Process([target = std::move(target),
+                 args = std::tuple(std::move(args)...)]() mutable { std::apply(target, args); },
+                Prepared{}) {}
   Process(Process&&) noexcept = default;
   Process& operator=(Process&&) noexcept = default;
   virtual ~Process() = default;  // the child, if it runs, goes on; active_children() still knows it
@@ -94,8 +94,8 @@ class Process {
   sys::Descriptor sentinel_;
 };
 
-/// Ends the calling child process with exit code `code` (0..255): buffered output is flushed, static
-/// destructors and the parent's exit handlers do not run.
+/// Ends the calling child process with exit code `code` (0..255): buffered output is flushed,
+/// static destructors and the parent's exit handlers do not run.
 [[noreturn]] void leave(int code);
 
 /// The name of the calling process: "MainProcess", or its Process's name.

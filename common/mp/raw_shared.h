@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <new>
 #include <span>
@@ -23,9 +24,10 @@ concept Shareable = std::is_trivially_destructible_v<T> && std::is_standard_layo
 template <Shareable T>
 class RawArray {
  public:
-  /// `count` objects, each value-initialised. Memory that is never touched costs nothing when T needs
-  /// no constructor: the kernel's zeros are its value.
-  explicit RawArray(std::size_t count) : memory_(count * sizeof(T)), count_(count) {
+  /// `count` objects, each value-initialised. Memory that is never touched costs nothing when T
+  /// needs no constructor: the kernel's zeros are its value. Throws std::system_error (ENOMEM), and
+  /// std::bad_array_new_length for a count that no memory could hold.
+  explicit RawArray(std::size_t count) : memory_(bytes_of(count)), count_(count) {
     if constexpr (!std::is_trivially_default_constructible_v<T>) {
       std::uninitialized_value_construct_n(static_cast<T*>(memory_.data()), count);
     }
@@ -37,6 +39,11 @@ class RawArray {
   SharedMemory& memory() { return memory_; }
 
  private:
+  static std::size_t bytes_of(std::size_t count) {
+    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T))
+      throw std::bad_array_new_length();
+    return count * sizeof(T);
+  }
   SharedMemory memory_;
   std::size_t count_;
 };

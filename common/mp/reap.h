@@ -20,15 +20,21 @@ struct Exit {
   int exitcode;
 };
 
+/// Delivered to a Process whose child was reaped by somebody else: by a plain wait, or by the
+/// kernel while SIGCHLD is ignored. The true exit code is lost; the pid may already belong to
+/// another.
+inline constexpr int exit_unknown = 255;
+
 /// What one look at a set of children found.
 struct Reaped {
-  std::optional<Exit> exit;    // empty: nobody in the set has ended
-  bool none_left = false;      // the set is empty: there is nobody to wait for
+  std::optional<Exit> exit;  // empty: nobody in the set has ended
+  bool none_left = false;    // the set is empty: there is nobody to wait for
 };
 
 /// Reaps any child that has ended.
 Reaped reap_any();
-/// Reaps `pid` if it has ended; none_left when it is no child of the caller.
+/// Reaps `pid` if it has ended; none_left when it is no child of the caller, or no longer: a
+/// Process that owns it gets exit_unknown.
 Reaped reap_one(pid_t pid);
 /// Reaps a member of process group `group`, adopted children included.
 Reaped reap_group(pid_t group);
@@ -39,7 +45,8 @@ std::optional<pid_t> peek_ended();
 /// Throws std::system_error: ESRCH when there is no such process, EMFILE.
 sys::Descriptor open_sentinel(pid_t pid);
 
-/// Waits until child `pid` ends and reaps it; empty when the deadline passes first.
+/// Waits until child `pid` ends and reaps it; empty when the deadline passes first, and when it is
+/// no child of the caller (any more).
 std::optional<Exit> reap_before(pid_t pid, sys::Deadline deadline);
 
 }  // namespace forkecho::mp

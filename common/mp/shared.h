@@ -1,8 +1,8 @@
 // Value<T> and Array<T>: objects in memory shared with children, each with a Lock of its own, as
 // Python's multiprocessing.Value and Array.
 //
-// Make them before the fork. Every access takes the lock; safe between processes and threads. When a
-// process is killed inside update, the object may be half-written: the next access is told so
+// Make them before the fork. Every access takes the lock; safe between processes and threads. When
+// a process is killed inside update, the object may be half-written: the next access is told so
 // (owner_died) and works on what is there.
 #pragma once
 

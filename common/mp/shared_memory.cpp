@@ -3,23 +3,37 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
 
+namespace {
+
+/// mmap refuses an empty mapping; an empty array is none the less an array.
+std::size_t mapped(std::size_t bytes) {
+  return std::max<std::size_t>(bytes, 1);
+}
+
+}  // namespace
+
 SharedMemory::SharedMemory(std::size_t bytes)
-    : data_(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), bytes_(bytes) {
-  if (data_ == MAP_FAILED) sys::throw_errno(errno, "mmap of " + std::to_string(bytes) + " shared bytes");
+    : data_(
+          mmap(nullptr, mapped(bytes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)),
+      bytes_(bytes) {
+  if (data_ == MAP_FAILED)
+    sys::throw_errno(errno, "mmap of " + std::to_string(bytes) + " shared bytes");
 }
 
 SharedMemory::SharedMemory(SharedMemory&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
 SharedMemory::~SharedMemory() {
-  if (data_ != nullptr) munmap(data_, bytes_);
+  if (data_ != nullptr) munmap(data_, mapped(bytes_));
 }
 
 void SharedMemory::keep_from_children() {
@@ -28,7 +42,8 @@ void SharedMemory::keep_from_children() {
 
 void SharedMemory::make_read_only(std::size_t offset, std::size_t bytes) {
   if (bytes == 0) return;
-  sys::check_syscall(mprotect(static_cast<std::byte*>(data_) + offset, bytes, PROT_READ), "mprotect");
+  sys::check_syscall(mprotect(static_cast<std::byte*>(data_) + offset, bytes, PROT_READ),
+                     "mprotect");
 }
 
 std::size_t page_size() {

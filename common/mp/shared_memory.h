@@ -20,7 +20,8 @@ class SharedMemory {
   void* data() const { return data_; }
   std::size_t size() const { return bytes_; }
 
-  /// Children forked from now on have no mapping here: what they do cannot reach it (MADV_DONTFORK).
+  /// Children forked from now on have no mapping here: what they do cannot reach it
+  /// (MADV_DONTFORK).
   void keep_from_children();
   /// The calling process can no longer write to [offset, offset + bytes), page-aligned; others can.
   void make_read_only(std::size_t offset, std::size_t bytes);

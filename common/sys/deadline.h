@@ -32,7 +32,8 @@ class Deadline {
 
   /// Time left, never below zero; Duration::max() for never.
   Duration remaining() const {
-    return is_never() ? Duration::max() : std::max(Duration::zero(), Duration(when_ - Clock::now()));
+    return is_never() ? Duration::max()
+                      : std::max(Duration::zero(), Duration(when_ - Clock::now()));
   }
   /// For poll(2): milliseconds, rounded up so that a wait never ends early; -1 for never.
   int poll_timeout_ms() const {

@@ -1,5 +1,5 @@
-// Durations as users write them: "500ms", "30s", "2m", "1.5h"; "0" is zero. Used by the command lines.
-// Pure functions.
+// Durations as users write them: "500ms", "30s", "2m", "1.5h"; "0" is zero. Used by the command
+// lines. Pure functions.
 #pragma once
 
 #include <optional>

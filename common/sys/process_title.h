@@ -1,5 +1,5 @@
-// What ps shows of a process. A forked child has its parent's command line; here it says instead what
-// it does: "forkechod: serving 127.0.0.1:40112".
+// What ps shows of a process. A forked child has its parent's command line; here it says instead
+// what it does: "forkechod: serving 127.0.0.1:40112".
 //
 // remember_title_room is called once, first thing in main; set_process_title afterwards, in any
 // process forked from it. Without the first, the second does nothing. Not safe between threads.
@@ -13,8 +13,8 @@ namespace forkecho::sys {
 /// so that its place can be used too).
 void remember_title_room(int argc, char** argv);
 
-/// Writes `title` over the place of the arguments, cut to its length. No system call, no allocation:
-/// safe in a child that was just forked, and in a signal handler.
+/// Writes `title` over the place of the arguments, cut to its length. No system call, no
+/// allocation: safe in a child that was just forked, and in a signal handler.
 void set_process_title(std::string_view title);
 
 }  // namespace forkecho::sys

@@ -36,7 +36,8 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   }
   unsigned number = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc{} || end != port.data() + port.size() || number > 65535) return std::nullopt;
+  if (error != std::errc{} || end != port.data() + port.size() || number > 65535)
+    return std::nullopt;
   return HostPort{std::string(host), std::string(port)};
 }
 
@@ -45,9 +46,12 @@ ResolvedAddresses failure(std::string error, bool malformed) {
 }
 
 ResolvedAddresses resolve_unix(std::string_view path) {
-  if (path.empty()) return failure("'unix:' needs a path, such as unix:/run/forkecho/echo.sock", true);
+  if (path.empty())
+    return failure("'unix:' needs a path, such as unix:/run/forkecho/echo.sock", true);
   try {
-    return {.addresses = {SocketAddress::of_unix_path(std::string(path))}, .error = {}, .malformed = false};
+    return {.addresses = {SocketAddress::of_unix_path(std::string(path))},
+            .error = {},
+            .malformed = false};
   } catch (const std::invalid_argument& error) {
     return failure(error.what(), true);
   }
@@ -59,7 +63,8 @@ ResolvedAddresses resolve_internet(const HostPort& target) {
   hints.ai_socktype = SOCK_STREAM;
   const bool wildcard = target.host.empty() || target.host == "*";
   addrinfo* found = nullptr;
-  const int status = getaddrinfo(wildcard ? "0.0.0.0" : target.host.c_str(), target.port.c_str(), &hints, &found);
+  const int status =
+      getaddrinfo(wildcard ? "0.0.0.0" : target.host.c_str(), target.port.c_str(), &hints, &found);
   if (status != 0) {
     return failure("cannot resolve '" + target.host + "': " + gai_strerror(status), false);
   }
@@ -83,7 +88,8 @@ SocketAddress SocketAddress::of_unix_path(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
     throw std::invalid_argument("the socket path '" + path + "' is longer than " +
-                                std::to_string(sizeof address.sun_path - 1) + " bytes; choose a shorter one");
+                                std::to_string(sizeof address.sun_path - 1) +
+                                " bytes; choose a shorter one");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
@@ -93,22 +99,25 @@ SocketAddress SocketAddress::of_unix_path(const std::string& path) {
 SocketAddress SocketAddress::local(int socket_fd) {
   SocketAddress result;
   result.length_ = sizeof result.storage_;
-  check_syscall(getsockname(socket_fd, reinterpret_cast<sockaddr*>(&result.storage_), &result.length_),
-                "getsockname");
+  check_syscall(
+      getsockname(socket_fd, reinterpret_cast<sockaddr*>(&result.storage_), &result.length_),
+      "getsockname");
   return result;
 }
 
 SocketAddress SocketAddress::peer(int socket_fd) {
   SocketAddress result;
   result.length_ = sizeof result.storage_;
-  check_syscall(getpeername(socket_fd, reinterpret_cast<sockaddr*>(&result.storage_), &result.length_),
-                "getpeername");
+  check_syscall(
+      getpeername(socket_fd, reinterpret_cast<sockaddr*>(&result.storage_), &result.length_),
+      "getpeername");
   return result;
 }
 
 int SocketAddress::port() const {
   if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
-  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
+  if (family() == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
   return 0;
 }
 
@@ -122,10 +131,12 @@ std::string SocketAddress::to_string() const {
   char text[INET6_ADDRSTRLEN] = "";
   switch (family()) {
     case AF_INET:
-      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr, text, sizeof text);
+      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr, text,
+                sizeof text);
       return std::string(text) + ':' + std::to_string(port());
     case AF_INET6:
-      inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr, text, sizeof text);
+      inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr, text,
+                sizeof text);
       return '[' + std::string(text) + "]:" + std::to_string(port());
     default:
       return std::string(unix_prefix) + path();
@@ -133,10 +144,13 @@ std::string SocketAddress::to_string() const {
 }
 
 ResolvedAddresses resolve(std::string_view text) {
-  if (text.substr(0, unix_prefix.size()) == unix_prefix) return resolve_unix(text.substr(unix_prefix.size()));
+  if (text.substr(0, unix_prefix.size()) == unix_prefix)
+    return resolve_unix(text.substr(unix_prefix.size()));
   const auto target = split_host_port(text);
   if (!target) {
-    return failure("'" + std::string(text) + "' is no address; write HOST:PORT, [IPV6]:PORT or unix:PATH", true);
+    return failure(
+        "'" + std::string(text) + "' is no address; write HOST:PORT, [IPV6]:PORT or unix:PATH",
+        true);
   }
   return resolve_internet(*target);
 }

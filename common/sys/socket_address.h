@@ -19,9 +19,10 @@ class SocketAddress {
  public:
   SocketAddress() = default;
   SocketAddress(const sockaddr* address, socklen_t length);
-  static SocketAddress of_unix_path(const std::string& path);  // throws std::invalid_argument: too long
-  static SocketAddress local(int socket_fd);                   // getsockname
-  static SocketAddress peer(int socket_fd);                    // getpeername
+  static SocketAddress of_unix_path(
+      const std::string& path);               // throws std::invalid_argument: too long
+  static SocketAddress local(int socket_fd);  // getsockname
+  static SocketAddress peer(int socket_fd);   // getpeername
 
   int family() const { return storage_.ss_family; }
   bool is_unix() const { return family() == AF_UNIX; }

@@ -22,7 +22,8 @@ TEST(Duration, NeedsAUnitUnlessItIsZero) {
 }
 
 TEST(Duration, RefusesWhatIsNoDuration) {
-  for (const char* text : {"", "s", "-1s", "-0s", "1 s", "1s ", "1d", "nan", "inf", "infs", "1e3s", "0x1s", "999999999h"}) {
+  for (const char* text : {"", "s", "-1s", "-0s", "1 s", "1s ", "1d", "nan", "inf", "infs", "1e3s",
+                           "0x1s", "999999999h"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
 }
