@@ -14,9 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// By Python: text.encode().upper... of str.upper(). Growth, shrinkage and one to several are in it.
+// By Python's str.upper(). Characters that grow, shrink and become several are in it.
 const std::string text = "straße ŉaïve ﬁn ΐ ǰ ὕπνος ідея ꭰ 𐐨 ıſ\n";
-const std::string text_in_capitals = "STRASSE ʼNAÏVE FIN Ϊ́ J̌ ὝΠΝΟΣ ІДЕЯ Ꭰ 𐐀 IS\n";
+const std::string text_in_capitals = "STRASSE ʼNAÏVE FIN Ϊ́ J̌ ὝΠΝΟΣ ІДЕЯ Ꭰ 𐐀 IS\n";
 
 class Echo : public testing::TestWithParam<ModeUnderTest> {};
 
