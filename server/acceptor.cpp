@@ -301,7 +301,7 @@ class Acceptor {
 
 }  // namespace
 
-void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
+[[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
   Acceptor(context, slots).run();

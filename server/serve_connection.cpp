@@ -24,12 +24,15 @@ constexpr std::size_t chunk_size = 64 * 1024;
 constexpr sys::Duration orderly_close_time = std::chrono::seconds(1);
 constexpr std::size_t orderly_close_bytes = 16 * 1024 * 1024;
 
-// In .bss: a page of it costs something once it is touched, and a small request touches one.
-char input[chunk_size];
-char scratch[Uppercaser::max_output(chunk_size)];
-
-volatile std::sig_atomic_t finish_requested = 0;
-volatile std::sig_atomic_t current_socket = -1;
+/// All that a serving process writes to outside its stack, side by side: of each page that a child
+/// touches it gets a copy, and a small request then touches one.
+struct alignas(4096) WorkingMemory {
+  volatile std::sig_atomic_t finish_requested;
+  volatile std::sig_atomic_t socket_and_one;  // the current socket + 1; 0: none
+  char input[chunk_size];
+  char scratch[Uppercaser::max_output(chunk_size)];
+};
+WorkingMemory working;
 
 Deadline deadline_unless_off(sys::Duration timeout) {
   return timeout == sys::Duration::zero() ? Deadline::never() : Deadline::after(timeout);
@@ -61,19 +64,19 @@ class Conversation {
       if (over_) return *over_;
       if (received == 0) return end_of_stream();
       meter_.bytes_in.add(static_cast<std::uint64_t>(received));
-      send_all(uppercaser_.feed({input, static_cast<std::size_t>(received)}, scratch));
+      send_all(uppercaser_.feed({working.input, static_cast<std::size_t>(received)}, working.scratch));
       if (over_) return *over_;
       first_byte_seen_ = true;
     }
   }
 
  private:
-  /// The number of bytes in `input`; 0 at the end of the client's stream. Otherwise sets over_.
+  /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets over_.
   ssize_t receive() {
     for (;;) {
       if (finishing()) return receive_what_is_left();
       if (waits_with_deadline_ && !wait_for_request()) return -1;
-      const ssize_t received = recv(socket_, input, sizeof input, 0);
+      const ssize_t received = recv(socket_, working.input, sizeof working.input, 0);
       if (received >= 0) return received;
       if (errno != EINTR && errno != EAGAIN) return reset_by_client();
     }
@@ -93,7 +96,7 @@ class Conversation {
       end_from_our_side(Ending::drain_timeout);
       return -1;
     }
-    const ssize_t received = recv(socket_, input, std::min(sizeof input, *left_to_answer_), MSG_DONTWAIT);
+    const ssize_t received = recv(socket_, working.input, std::min(sizeof working.input, *left_to_answer_), MSG_DONTWAIT);
     if (received < 0) return reset_by_client();
     *left_to_answer_ -= static_cast<std::size_t>(received);
     return received;
@@ -115,13 +118,13 @@ class Conversation {
   }
 
   Ending end_of_stream() {
-    send_all(uppercaser_.finish(scratch));
+    send_all(uppercaser_.finish(working.scratch));
     return over_.value_or(Ending::served);
   }
 
   /// The client goes on, we do not: the rest of a cut character goes back as it came.
   void end_from_our_side(Ending ending) {
-    send_all(uppercaser_.finish(scratch));
+    send_all(uppercaser_.finish(working.scratch));
     if (over_) return;
     close_in_order(socket_);
     over_ = ending;
@@ -169,30 +172,30 @@ class Conversation {
 
 }  // namespace
 
-Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
-  current_socket = socket;
-  if (finish_requested) finish_current_connection();  // it came before the socket was known
+[[gnu::hot]] Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
+  working.socket_and_one = socket + 1;
+  if (finishing()) finish_current_connection();  // it came before the socket was known
   const Ending ending = Conversation(socket, options, meter).run();
-  current_socket = -1;
+  working.socket_and_one = 0;
   return ending;
 }
 
 void finish_current_connection() {
-  finish_requested = 1;
-  const int socket = current_socket;
+  working.finish_requested = 1;
+  const int socket = working.socket_and_one - 1;
   // From now on a read that finds nothing returns, also one that starts only after this call. It is
   // this that closes the gap between a check of the flag and the wait.
   if (socket >= 0) fcntl(socket, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-bool finishing() { return finish_requested != 0; }
+bool finishing() { return working.finish_requested != 0; }
 
 void close_in_order(int socket) {
   shutdown(socket, SHUT_WR);
   const Deadline deadline = Deadline::after(orderly_close_time);
   std::size_t discarded = 0;
   while (discarded < orderly_close_bytes && wait_for(socket, POLLIN, deadline) == Wait::ready) {
-    const ssize_t received = recv(socket, input, sizeof input, MSG_DONTWAIT);
+    const ssize_t received = recv(socket, working.input, sizeof working.input, MSG_DONTWAIT);
     if (received == 0) return;
     if (received > 0) discarded += static_cast<std::size_t>(received);
     if (received < 0 && errno != EAGAIN && errno != EINTR) return;
