@@ -29,7 +29,7 @@ class AcceptorKilled : public testing::TestWithParam<ModeUnderTest> {};
 /// The processes are stopped first, so that the clients are certainly in the queue, and not taken.
 TEST_P(AcceptorKilled, ClientsInTheQueueAreServedByTheNext) {
   DaemonUnderTest daemon(GetParam());
-  // A first connection, for a process that fails before its first is not replaced at once.
+  // A first connection: an acceptor that ends before it may be replaced after a pause only.
   ASSERT_EQ(TestClient(daemon.target()).ask("first").data, "FIRST");
   ASSERT_TRUE(daemon.books_at_rest());
   const std::vector<pid_t> acceptors = daemon.accepting_processes();
@@ -158,7 +158,8 @@ TEST(PoolWorkerKilled, OnlyItsOwnConnectionIsLost) {
   for (TestClient& client : clients) ASSERT_EQ(client.ask("before").data, "BEFORE");
   const std::string first = sys::SocketAddress::local(clients[0].get()).to_string();
   pid_t victim = 0;
-  for (const auto& slot : daemon.status()["slots"]) {
+  const auto status = daemon.status();
+  for (const auto& slot : status["slots"]) {
     if (slot["peer"] == first) victim = slot["pid"];
   }
   ASSERT_NE(victim, 0);
