@@ -35,7 +35,8 @@ TEST_P(AcceptorKilled, ClientsInTheQueueAreServedByTheNext) {
   const std::vector<pid_t> acceptors = daemon.accepting_processes();
   ASSERT_FALSE(acceptors.empty());
   for (const pid_t pid : acceptors) kill(pid, SIGSTOP);
-  for (const pid_t pid : acceptors) ASSERT_TRUE(wait_until([&] { return is_stopped(daemon, pid); }));
+  for (const pid_t pid : acceptors)
+    ASSERT_TRUE(wait_until([&] { return is_stopped(daemon, pid); }));
   const std::uint64_t accepted = daemon.books().accepted;
   std::vector<TestClient> clients;
   for (int i = 0; i < 10; ++i) {
@@ -66,7 +67,8 @@ TEST_P(AcceptorKilled, UnderLoadItIsReplacedEachTime) {
   if (GetParam().is_iterative()) GTEST_SKIP() << "one connection at a time: nothing to lose but it";
   DaemonUnderTest daemon(GetParam());
   const unsigned clients_of_each = 3;
-  ClientSwarm swarm({.target = daemon.target(), .holding = clients_of_each, .fresh = clients_of_each});
+  ClientSwarm swarm(
+      {.target = daemon.target(), .holding = clients_of_each, .fresh = clients_of_each});
   const auto kills = static_cast<std::uint64_t>(soak(10, 100));
   for (std::uint64_t i = 0; i < kills; ++i) {
     ASSERT_TRUE(swarm.wait_for_replies(2)) << daemon.log();
@@ -132,7 +134,8 @@ TEST(ForkAcceptorKilled, ChildrenThatItLeftDieWithTheSupervisor) {
   ASSERT_EQ(client.ask("b").data, "B");
   daemon.signal(SIGKILL);
   ASSERT_EQ(daemon.wait(), -SIGKILL);
-  EXPECT_TRUE(wait_until([&] { return living_below(daemon.pid()).empty(); }, sys::Deadline::after(1s)));
+  EXPECT_TRUE(
+      wait_until([&] { return living_below(daemon.pid()).empty(); }, sys::Deadline::after(1s)));
 }
 
 /// And the drain those, too.

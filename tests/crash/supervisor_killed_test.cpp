@@ -36,7 +36,8 @@ std::string free_target() {
   return DaemonUnderTest().target();
 }
 
-DaemonUnderTest::Options at(const std::string& target, const TemporaryDirectory& directory, int round) {
+DaemonUnderTest::Options at(const std::string& target, const TemporaryDirectory& directory,
+                            int round) {
   return {.arguments = all_modes[static_cast<std::size_t>(round) % all_modes.size()].arguments,
           .listen = {target},
           .control = directory / "d.sock",

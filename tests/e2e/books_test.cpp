@@ -58,8 +58,8 @@ TEST_P(Books, CountResetAndSilentClientsAsServed) {
 TEST_P(Books, AgreeWithTheLoadGenerators) {
   DaemonUnderTest daemon(GetParam());
   const Outcome load = run_program(
-      forkecho, {"load", daemon.target(), "--workload", "crr", "-c", "4", "-w", "2", "-n", "200", "--warmup",
-                 "100ms", "--payload", "unicode", "--json", "-"});
+      forkecho, {"load", daemon.target(), "--workload", "crr", "-c", "4", "-w", "2", "-n", "200",
+                 "--warmup", "100ms", "--payload", "unicode", "--json", "-"});
   // 2: on a machine with much else to do, the generator may rightly call its own run invalid.
   EXPECT_TRUE(load.exitcode == 0 || load.exitcode == 2) << load.err;
   const auto run = nlohmann::json::parse(load.out);

@@ -34,7 +34,8 @@ TEST_P(Drain, UnderFullLoadNothingReceivedStaysUnanswered) {
   const unsigned holding = GetParam().is_iterative() ? 1 : 4;
   for (int round = 0; round < soak(1, 20); ++round) {
     DaemonUnderTest daemon(GetParam(), {"--drain-timeout", "400ms"});
-    ClientSwarm swarm({.target = daemon.target(), .holding = holding, .fresh = 4, .persists = false});
+    ClientSwarm swarm(
+        {.target = daemon.target(), .holding = holding, .fresh = 4, .persists = false});
     ASSERT_TRUE(wait_until([&] { return swarm.totals().replies > 200 * holding; }));
     EXPECT_EQ(daemon.stop(), 0) << daemon.log();
     ASSERT_TRUE(swarm.wait());
@@ -144,13 +145,13 @@ std::string name_of_signals(const testing::TestParamInfo<Impatience::ParamType>&
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Drain, testing::ValuesIn(all_modes), name_of_mode);
-INSTANTIATE_TEST_SUITE_P(Signals, Impatience,
-                         testing::Combine(testing::Values(mode_named("iterative"), mode_named("fork"),
-                                                          mode_named("pool"), mode_named("event")),
-                                          testing::Values(TwoSignals{SIGTERM, SIGTERM},
-                                                          TwoSignals{SIGINT, SIGINT},
-                                                          TwoSignals{0, SIGQUIT})),
-                         name_of_signals);
+INSTANTIATE_TEST_SUITE_P(
+    Signals, Impatience,
+    testing::Combine(testing::Values(mode_named("iterative"), mode_named("fork"),
+                                     mode_named("pool"), mode_named("event")),
+                     testing::Values(TwoSignals{SIGTERM, SIGTERM}, TwoSignals{SIGINT, SIGINT},
+                                     TwoSignals{0, SIGQUIT})),
+    name_of_signals);
 
 }  // namespace
 }  // namespace forkecho::tests

@@ -40,7 +40,8 @@ TEST_P(Echo, RepliesInCapitalsOnIpv4Ipv6AndUnix) {
 
 TEST_P(Echo, HonoursTheHalfClose) {
   DaemonUnderTest daemon(GetParam());
-  for (const std::string& request : {std::string(), std::string("abc"), std::string(300'000, 'q')}) {
+  for (const std::string& request :
+       {std::string(), std::string("abc"), std::string(300'000, 'q')}) {
     TestClient client(daemon.target());
     ASSERT_TRUE(client.send(request));
     client.half_close();
@@ -67,7 +68,8 @@ std::string no_utf8(std::size_t size) {
   std::string bytes(size, 0);
   for (char& byte : bytes) {
     const unsigned value = random() & 0xff;
-    const bool leads_or_is_small = (value >= 0xc2 && value <= 0xf4) || (value >= 'a' && value <= 'z');
+    const bool leads_or_is_small =
+        (value >= 0xc2 && value <= 0xf4) || (value >= 'a' && value <= 'z');
     byte = static_cast<char>(leads_or_is_small ? value & 0x1f : value);
   }
   return bytes;

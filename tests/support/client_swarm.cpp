@@ -74,8 +74,12 @@ class Client {
       case Heard::end:
         ++(reply.data.empty() ? counts_.unanswered : counts_.cut_short);
         return false;
-      case Heard::reset: ++counts_.resets; return false;
-      case Heard::timed_out: ++counts_.silent; return false;
+      case Heard::reset:
+        ++counts_.resets;
+        return false;
+      case Heard::timed_out:
+        ++counts_.silent;
+        return false;
     }
     return false;
   }
@@ -162,8 +166,8 @@ void PrintTo(const ClientCounts& counts, std::ostream* out) {
   *out << "connected " << counts.connected << ", not connected " << counts.not_connected
        << ", replies " << counts.replies << ", wrong " << counts.wrong << ", cut short "
        << counts.cut_short << ", unanswered " << counts.unanswered << ", silent " << counts.silent
-       << ", resets " << counts.resets << ", never answered " << counts.never_answered
-       << ", bytes " << counts.bytes_received;
+       << ", resets " << counts.resets << ", never answered " << counts.never_answered << ", bytes "
+       << counts.bytes_received;
 }
 
 }  // namespace forkecho::tests

@@ -20,7 +20,8 @@ Arguments operator+(Arguments left, const Arguments& right) {
 
 Arguments arguments_of(const DaemonUnderTest::Options& options, const std::string& control) {
   Arguments arguments{"run", "--control", control};
-  for (const std::string& address : options.listen) arguments = arguments + Arguments{"--listen", address};
+  for (const std::string& address : options.listen)
+    arguments = arguments + Arguments{"--listen", address};
   return arguments + options.arguments;
 }
 
@@ -125,9 +126,11 @@ DaemonUnderTest::~DaemonUnderTest() {
   program_.signal(SIGKILL);
   program_.wait();
   // Whatever a failed test left alive may not disturb the next one.
-  wait_until([this] { return living_below(pid()).empty(); }, sys::Deadline::after(std::chrono::seconds(2)));
+  wait_until([this] { return living_below(pid()).empty(); },
+             sys::Deadline::after(std::chrono::seconds(2)));
   for (const ProcessView& left : living_below(pid())) {
-    ADD_FAILURE() << "process " << left.pid << " (" << title_of(left.pid) << ") outlived its supervisor";
+    ADD_FAILURE() << "process " << left.pid << " (" << title_of(left.pid)
+                  << ") outlived its supervisor";
     kill(left.pid, SIGKILL);
   }
 }

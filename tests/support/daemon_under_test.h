@@ -58,9 +58,9 @@ void PrintTo(const BooksSeen& books, std::ostream* out);
 class DaemonUnderTest {
  public:
   struct Options {
-    Arguments arguments;                        // beside --listen and --control
+    Arguments arguments;  // beside --listen and --control
     std::vector<std::string> listen{"127.0.0.1:0"};
-    std::string control;                        // empty: in a directory of its own
+    std::string control;  // empty: in a directory of its own
     ProgramOptions program;
   };
   /// Throws std::runtime_error with the daemon's log when it does not come up.

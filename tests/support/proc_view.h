@@ -16,8 +16,8 @@ namespace forkecho::tests {
 struct ProcessView {
   pid_t pid;
   pid_t parent;
-  char state;  // as in ps: R, S, D, Z, ...
-  std::uint64_t started;  // in ticks since boot: with the pid, it names a process for ever
+  char state;               // as in ps: R, S, D, Z, ...
+  std::uint64_t started;    // in ticks since boot: with the pid, it names a process for ever
   std::uint64_t cpu_ticks;  // user and system time used
   bool dead() const { return state == 'Z' || state == 'X'; }
 };

@@ -34,9 +34,9 @@ struct Outcome {
 };
 
 struct ProgramOptions {
-  std::string input;                 // a file for standard input; empty: /dev/null
+  std::string input;                  // a file for standard input; empty: /dev/null
   std::function<void()> before_exec;  // in the child, its standard descriptors in place
-  bool own_session = false;          // its pid is then the session of all its descendants
+  bool own_session = false;           // its pid is then the session of all its descendants
 };
 
 class Program {

@@ -112,7 +112,8 @@ class TestClient {
  private:
   bool wait_for(short events, sys::Deadline deadline) const {
     pollfd entry{.fd = get(), .events = events, .revents = 0};
-    return sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }) == 1;
+    return sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }) ==
+           1;
   }
   void finish_connecting(sys::Deadline deadline) {
     if (!wait_for(POLLOUT, deadline)) {
