@@ -66,7 +66,8 @@ void EventSession::end_of_stream(EventBuffers buffers, Meter& meter, TimePoint n
 
 void EventSession::send(std::string_view data, Meter& meter, TimePoint now) {
   while (!data.empty()) {
-    const ssize_t sent = ::send(socket_.get(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent =
+        ::send(socket_.get(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) {
@@ -101,7 +102,8 @@ void EventSession::end_from_our_side(Ending ending, TimePoint now) {
 
 void EventSession::discard(EventBuffers buffers) {
   for (int i = 0; i < 16; ++i) {
-    const ssize_t received = recv(socket_.get(), buffers.input.data(), buffers.input.size(), MSG_DONTWAIT);
+    const ssize_t received =
+        recv(socket_.get(), buffers.input.data(), buffers.input.size(), MSG_DONTWAIT);
     if (received > 0 || (received < 0 && errno == EINTR)) continue;
     if (received == 0 || errno != EAGAIN) ending_ = ending_after_linger_;
     return;
@@ -113,12 +115,17 @@ std::optional<Ending> EventSession::expired(TimePoint now) const {
   if (is_stalled()) {
     // A client that does not read may not hold up the end of the daemon for longer than this.
     const bool too_long = ending_after_linger_ && now - stalled_since_ >= linger_time;
-    return too_long || has_passed(timeouts_.write, stalled_since_, now) ? std::optional(Ending::write_timeout) : std::nullopt;
+    return too_long || has_passed(timeouts_.write, stalled_since_, now)
+               ? std::optional(Ending::write_timeout)
+               : std::nullopt;
   }
   if (!first_byte_seen_ && timeouts_.first_byte.count() != 0) {
-    return has_passed(timeouts_.first_byte, opened_, now) ? std::optional(Ending::first_byte_timeout) : std::nullopt;
+    return has_passed(timeouts_.first_byte, opened_, now)
+               ? std::optional(Ending::first_byte_timeout)
+               : std::nullopt;
   }
-  return has_passed(timeouts_.idle, last_input_, now) ? std::optional(Ending::idle_timeout) : std::nullopt;
+  return has_passed(timeouts_.idle, last_input_, now) ? std::optional(Ending::idle_timeout)
+                                                      : std::nullopt;
 }
 
 void EventSession::check_timeouts(TimePoint now, Meter& meter) {

@@ -1,6 +1,6 @@
 // EventSession: one connection of an event worker: what must be kept between two readiness events.
-// The bytes being moved live in buffers that all sessions of the worker share; a session owns memory
-// for bytes only while its client is slow to read.
+// The bytes being moved live in buffers that all sessions of the worker share; a session owns
+// memory for bytes only while its client is slow to read.
 #pragma once
 
 #include <optional>
@@ -27,12 +27,13 @@ class EventSession {
   EventSession(sys::Descriptor socket, const Options& options, sys::Clock::time_point now);
 
   int socket() const { return socket_.get(); }
-  /// The socket is readable (or was closed): reads, answers, until nothing is left, a share for this
-  /// turn is used up, or the client is slow. Sets ending() when the connection is over.
+  /// The socket is readable (or was closed): reads, answers, until nothing is left, a share for
+  /// this turn is used up, or the client is slow. Sets ending() when the connection is over.
   void on_readable(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// There is room to send what was left.
   void on_writable(Meter& meter, sys::Clock::time_point now);
-  /// True while bytes wait for the client to read: then it is to be watched for room, not for input.
+  /// True while bytes wait for the client to read: then it is to be watched for room, not for
+  /// input.
   bool is_stalled() const { return !unsent_.empty(); }
   /// Whether the next deadline has passed; sets ending() if so.
   void check_timeouts(sys::Clock::time_point now, Meter& meter);
@@ -43,9 +44,9 @@ class EventSession {
 
  private:
   enum class Phase {
-    open,        // reading and answering
-    answering,   // the client has ended: the rest of the answer goes out
-    lingering,   // we have ended: what still comes is discarded, within a bound
+    open,       // reading and answering
+    answering,  // the client has ended: the rest of the answer goes out
+    lingering,  // we have ended: what still comes is discarded, within a bound
   };
   void receive(EventBuffers buffers, Meter& meter, sys::Clock::time_point now, std::size_t at_most);
   void send(std::string_view data, Meter& meter, sys::Clock::time_point now);

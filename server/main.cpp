@@ -21,8 +21,9 @@ void execute(const CommandLine& command) {
       return start_daemon(command.options);
     case Verb::stop:
       return stop_daemon(command.control, command.now,
-                         command.timeout == sys::Duration::zero() ? sys::Deadline::never()
-                                                                  : sys::Deadline::after(command.timeout));
+                         command.timeout == sys::Duration::zero()
+                             ? sys::Deadline::never()
+                             : sys::Deadline::after(command.timeout));
     case Verb::status:
       std::fputs(daemon_status(command.control, command.json).c_str(), stdout);
   }

@@ -56,7 +56,9 @@ class Conversation {
         meter_(meter),
         uppercaser_(options.transform),
         lifetime_(deadline_unless_off(timeouts_.lifetime)),
-        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() + timeouts_.lifetime.count() > 0) {}
+        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() +
+                                 timeouts_.lifetime.count() >
+                             0) {}
 
   Ending run() {
     for (;;) {
@@ -64,14 +66,16 @@ class Conversation {
       if (over_) return *over_;
       if (received == 0) return end_of_stream();
       meter_.bytes_in.add(static_cast<std::uint64_t>(received));
-      send_all(uppercaser_.feed({working.input, static_cast<std::size_t>(received)}, working.scratch));
+      send_all(
+          uppercaser_.feed({working.input, static_cast<std::size_t>(received)}, working.scratch));
       if (over_) return *over_;
       first_byte_seen_ = true;
     }
   }
 
  private:
-  /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets over_.
+  /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets
+  /// over_.
   ssize_t receive() {
     for (;;) {
       if (finishing()) return receive_what_is_left();
@@ -96,7 +100,8 @@ class Conversation {
       end_from_our_side(Ending::drain_timeout);
       return -1;
     }
-    const ssize_t received = recv(socket_, working.input, std::min(sizeof working.input, *left_to_answer_), MSG_DONTWAIT);
+    const ssize_t received = recv(socket_, working.input,
+                                  std::min(sizeof working.input, *left_to_answer_), MSG_DONTWAIT);
     if (received < 0) return reset_by_client();
     *left_to_answer_ -= static_cast<std::size_t>(received);
     return received;
@@ -108,12 +113,15 @@ class Conversation {
   }
 
   bool wait_for_request() {
-    const sys::Duration silence = first_byte_seen_ || timeouts_.first_byte.count() == 0 ? timeouts_.idle : timeouts_.first_byte;
+    const sys::Duration silence = first_byte_seen_ || timeouts_.first_byte.count() == 0
+                                      ? timeouts_.idle
+                                      : timeouts_.first_byte;
     const Deadline deadline = earlier(deadline_unless_off(silence), lifetime_);
     if (wait_for(socket_, POLLIN, deadline) == Wait::ready) return true;
-    end_from_our_side(lifetime_.passed()     ? Ending::lifetime_timeout
-                      : first_byte_seen_ || timeouts_.first_byte.count() == 0 ? Ending::idle_timeout
-                                             : Ending::first_byte_timeout);
+    end_from_our_side(lifetime_.passed() ? Ending::lifetime_timeout
+                      : first_byte_seen_ || timeouts_.first_byte.count() == 0
+                          ? Ending::idle_timeout
+                          : Ending::first_byte_timeout);
     return false;
   }
 
@@ -147,7 +155,9 @@ class Conversation {
     }
   }
 
-  Deadline stall_deadline() const { return earlier(deadline_unless_off(timeouts_.write), lifetime_); }
+  Deadline stall_deadline() const {
+    return earlier(deadline_unless_off(timeouts_.write), lifetime_);
+  }
 
   void wait_for_room(Deadline stall) {
     // A client that does not read may not hold up the end of the daemon for longer than this.
@@ -188,7 +198,9 @@ void finish_current_connection() {
   if (socket >= 0) fcntl(socket, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-bool finishing() { return working.finish_requested != 0; }
+bool finishing() {
+  return working.finish_requested != 0;
+}
 
 void close_in_order(int socket) {
   shutdown(socket, SHUT_WR);

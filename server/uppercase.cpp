@@ -272,7 +272,8 @@ std::string_view to_string(Transform transform) {
   return {chunk.data(), chunk.size()};
 }
 
-[[gnu::hot]] std::string_view Uppercaser::feed_unicode(std::span<char> chunk, std::span<char> scratch) {
+[[gnu::hot]] std::string_view Uppercaser::feed_unicode(std::span<char> chunk,
+                                                       std::span<char> scratch) {
   assert(scratch.size() >= max_output(chunk.size()));
   if (pending_size_ != 0) return feed_after_pending(chunk, scratch);
   const std::size_t cut = incomplete_end(bytes_of(chunk));

@@ -21,21 +21,24 @@ char* end_of_adjacent_strings(char* end, char** strings) {
   return end;
 }
 
+void move_to_heap(char** strings) {
+  for (; *strings != nullptr; ++strings) {
+    if (char* copy = strdup(*strings)) *strings = copy;
+  }
+}
+
 }  // namespace
 
 void remember_title_room(int argc, char** argv) {
   if (argc == 0) return;
-  char* end = end_of_adjacent_strings(argv[0], argv);
-  end = end_of_adjacent_strings(end, environ);
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (char* copy = strdup(*variable)) *variable = copy;
-  }
-  room = argv[0];
-  room_size = static_cast<std::size_t>(end - room);
-  for (char* at = room; at < end; ++at) {
-    if (*at == '\0') *at = ' ';  // one string: set_process_title clears up to its end
-  }
-  *--end = '\0';
+  char* const begin = argv[0];
+  char* const end = end_of_adjacent_strings(end_of_adjacent_strings(begin, argv), environ);
+  move_to_heap(argv);
+  move_to_heap(environ);
+  room = begin;
+  room_size = static_cast<std::size_t>(end - begin);
+  // One string, so that set_process_title clears up to its end.
+  std::replace(begin, end - 1, '\0', ' ');
 }
 
 [[gnu::hot]] void set_process_title(std::string_view title) {

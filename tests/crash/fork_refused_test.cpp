@@ -18,9 +18,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Nobody else's, so that only the daemon's processes count.
+/// Nobody else's, so that only this daemon's processes count; not even those of the test before.
 uid_t user_of_its_own() {
-  return 200'000 + static_cast<uid_t>(getpid());
+  static uid_t users = 0;
+  return 200'000 + 10 * static_cast<uid_t>(getpid()) + ++users;
 }
 
 /// Runs in the child, before the daemon.
@@ -84,7 +85,7 @@ TEST_F(ForkRefused, OneClientIsToldAndCountedAndTheDaemonGoesOn) {
   EXPECT_EQ(books->served, 4U);
   EXPECT_EQ(books->fork_failed, 1U);
   EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
-  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_EQ(daemon.stop(), 0) << daemon.log();
 }
 
 /// While clients queue up before a daemon that may not fork, it must sleep, and answer its signals.
@@ -108,7 +109,7 @@ TEST_F(ForkRefused, TheDaemonDoesNotSpin) {
   const auto books = daemon.books_at_rest();
   ASSERT_TRUE(books);
   EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
-  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_EQ(daemon.stop(), 0) << daemon.log();
 }
 
 }  // namespace
