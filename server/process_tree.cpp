@@ -127,6 +127,7 @@ void ProcessTree::occupy(Seat& seat) {
   }
   seat.pid = *seat.process->pid();
   seat.retiring = false;
+  seat.started = sys::Clock::now();
   if (options_.mode != Mode::fork) ++closed_.forked;
 }
 
@@ -144,7 +145,9 @@ void ProcessTree::reap() {
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
   const BookTotals book = read_page(pages_[index_of(seat)]);
-  note_failure(seat, exit, book.accepted > 0);
+  // One that lived as long as the first pause would be cannot make us spin.
+  const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
+  note_failure(seat, exit, book.accepted > 0 || lived_long);
   close_book(seat);
   if (exit.exitcode == planned_end && !seat.retiring) ++to_replace_;
   seat.process.reset();
@@ -170,16 +173,18 @@ void ProcessTree::close_book(Seat& seat) {
   std::construct_at(&page);
 }
 
-void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool accepted_any) {
+void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself) {
   if (exit.exitcode == planned_end || killing_) {
     backoff_.succeeded();
     return;
   }
-  if (accepted_any) {
+  if (has_proved_itself) {
     backoff_.succeeded();
     log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid, describe(exit));
     return;
   }
+  // Started before the pause began: the same misfortune, and no reason for a longer one.
+  if (!not_before_.passed()) return;
   const auto pause = backoff_.failed(exit.exitcode < 0);
   not_before_ = sys::Deadline::after(pause);
   log::error(

@@ -70,6 +70,7 @@ class ProcessTree {
     std::optional<mp::Process> process;
     pid_t pid = 0;
     bool retiring = false;
+    sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
   };
   /// The children of an acceptor that has died.
@@ -87,7 +88,7 @@ class ProcessTree {
   void occupy(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
-  void note_failure(const Seat& seat, const mp::Exit& exit, bool accepted_any);
+  void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
   void reap_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   void replace_dead();
