@@ -81,12 +81,12 @@ std::vector<sys::Descriptor> connected_clients(const Tree& tree, int count) {
   return clients;
 }
 
-class EveryMode : public testing::TestWithParam<Mode> {};
-INSTANTIATE_TEST_SUITE_P(ProcessTree, EveryMode,
+class ProcessTreeInEveryMode : public testing::TestWithParam<Mode> {};
+INSTANTIATE_TEST_SUITE_P(Modes, ProcessTreeInEveryMode,
                          testing::Values(Mode::iterative, Mode::fork, Mode::pool, Mode::event),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
-TEST_P(EveryMode, ServesAndBalances) {
+TEST_P(ProcessTreeInEveryMode, ServesAndBalances) {
   Tree tree(options_of(GetParam()));
   for (int i = 0; i < 5; ++i) connected_clients(tree, 1);
   EXPECT_TRUE(tree.until([&] { return tree->totals().served == 5 && tree.balances(); }));
@@ -95,7 +95,7 @@ TEST_P(EveryMode, ServesAndBalances) {
   EXPECT_EQ(tree->children().busy, 0U);
 }
 
-TEST_P(EveryMode, AKilledOneIsReplacedAndNobodyInTheQueueIsLost) {
+TEST_P(ProcessTreeInEveryMode, AKilledOneIsReplacedAndNobodyInTheQueueIsLost) {
   Tree tree(options_of(GetParam()));
   connected_clients(tree, 1);
   EXPECT_TRUE(tree.until([&] { return tree->totals().served == 1; }));
@@ -114,14 +114,14 @@ TEST_P(EveryMode, AKilledOneIsReplacedAndNobodyInTheQueueIsLost) {
   EXPECT_EQ(tree->totals().crashed, 0U);
 }
 
-TEST_P(EveryMode, StrangersAreReapedAsWell) {
+TEST_P(ProcessTreeInEveryMode, StrangersAreReapedAsWell) {
   Tree tree(options_of(GetParam()));
   const pid_t stranger = tests::start_child([] { return 3; });
   EXPECT_TRUE(tree.until([&] { return tests::state_of(stranger) == '-'; }));
   connected_clients(tree, 1);
 }
 
-TEST_P(EveryMode, KillingAllLeavesNobody) {
+TEST_P(ProcessTreeInEveryMode, KillingAllLeavesNobody) {
   Tree tree(options_of(GetParam()));
   const auto clients = connected_clients(tree, 1);
   tree->kill_all();
@@ -134,7 +134,7 @@ TEST_P(EveryMode, KillingAllLeavesNobody) {
   EXPECT_TRUE(tree.balances());
 }
 
-TEST_P(EveryMode, AWorkerThatIsKilledLosesExactlyWhatItHadOpen) {
+TEST_P(ProcessTreeInEveryMode, AWorkerThatIsKilledLosesExactlyWhatItHadOpen) {
   Tree tree(options_of(GetParam()));
   connected_clients(tree, 1);
   EXPECT_TRUE(tree.until([&] { return tree->totals().served == 1; }));
@@ -148,7 +148,7 @@ TEST_P(EveryMode, AWorkerThatIsKilledLosesExactlyWhatItHadOpen) {
 }
 
 /// One process after the other is killed at random while clients come and go.
-TEST_P(EveryMode, TheBooksBalanceAfterKillsAtRandom) {
+TEST_P(ProcessTreeInEveryMode, TheBooksBalanceAfterKillsAtRandom) {
   Tree tree(options_of(GetParam()));
   std::minstd_rand random(7);
   std::vector<sys::Descriptor> clients;
@@ -330,7 +330,7 @@ TEST(ProcessTree, WorkersOfASingleUseAreReplacedForEachConnection) {
 
 // --- The drain
 
-TEST_P(EveryMode, DrainingTheQueueIsServedAlsoWhereTheServerDies) {
+TEST_P(ProcessTreeInEveryMode, DrainingTheQueueIsServedAlsoWhereTheServerDies) {
   Tree tree(options_of(GetParam()));
   connected_clients(tree, 1);
   for (const pid_t pid : tests::children_of(getpid())) kill(pid, SIGSTOP);

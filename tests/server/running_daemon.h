@@ -12,6 +12,7 @@
 #include "common/mp/process.h"
 #include "common/mp/reap.h"
 #include "server/control_socket.h"
+#include "server/listener.h"
 #include "server/supervisor.h"
 #include "tests/support/eventually.h"
 #include "tests/support/processes.h"

@@ -13,16 +13,16 @@ using namespace std::chrono_literals;
 using sys::Deadline;
 using testing::HasSubstr;
 
-class EveryMode : public testing::TestWithParam<Mode> {
+class SupervisorInEveryMode : public testing::TestWithParam<Mode> {
  protected:
   tests::TempDir directory;
   Options options = daemon_options(directory, GetParam());
 };
-INSTANTIATE_TEST_SUITE_P(Supervisor, EveryMode,
+INSTANTIATE_TEST_SUITE_P(Modes, SupervisorInEveryMode,
                          testing::Values(Mode::iterative, Mode::fork, Mode::pool, Mode::event),
                          [](const auto& test) { return std::string(to_string(test.param)); });
 
-TEST_P(EveryMode, ServesFromTheMomentThatItIsReady) {
+TEST_P(SupervisorInEveryMode, ServesFromTheMomentThatItIsReady) {
   RunningDaemon daemon(options);
   sys::Descriptor client = daemon.connect();
   EXPECT_EQ(tests::echo(client.get(), "hello"), "HELLO");
@@ -39,7 +39,7 @@ TEST_P(EveryMode, ServesFromTheMomentThatItIsReady) {
   EXPECT_THAT(tests::title_of(daemon.pid()), testing::StartsWith("forkechod: supervisor, mode "));
 }
 
-TEST_P(EveryMode, StopDrainsAndLeavesNothingBehind) {
+TEST_P(SupervisorInEveryMode, StopDrainsAndLeavesNothingBehind) {
   RunningDaemon daemon(options);
   sys::Descriptor client = daemon.connect();
   EXPECT_EQ(tests::echo(client.get(), "before"), "BEFORE");
@@ -55,7 +55,7 @@ TEST_P(EveryMode, StopDrainsAndLeavesNothingBehind) {
   EXPECT_THAT(daemon.log(), HasSubstr("books: accepted 1, active 0, served 1,"));
 }
 
-TEST_P(EveryMode, TermDrainsTheQueueOfTheKernelToo) {
+TEST_P(SupervisorInEveryMode, TermDrainsTheQueueOfTheKernelToo) {
   RunningDaemon daemon(options);
   const auto below = tests::children_of(daemon.pid());
   for (const pid_t pid : below) kill(pid, SIGSTOP);
@@ -73,7 +73,7 @@ TEST_P(EveryMode, TermDrainsTheQueueOfTheKernelToo) {
   EXPECT_THAT(daemon.log(), HasSubstr("books: accepted 5, active 0, served 5,"));
 }
 
-TEST_P(EveryMode, ASecondTermEndsAtOnce) {
+TEST_P(SupervisorInEveryMode, ASecondTermEndsAtOnce) {
   RunningDaemon daemon(options);
   const sys::Descriptor client = daemon.connect();
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
@@ -86,17 +86,21 @@ TEST_P(EveryMode, ASecondTermEndsAtOnce) {
   EXPECT_THAT(daemon.log(), HasSubstr("crashed 1"));
 }
 
-TEST_P(EveryMode, QuitAndStopNowEndAtOnce) {
+TEST_P(SupervisorInEveryMode, QuitAndStopNowEndAtOnce) {
   for (const bool by_signal : {true, false}) {
     RunningDaemon daemon(options);
     const sys::Descriptor client = daemon.connect();
     EXPECT_EQ(tests::echo(client.get(), "x"), "X");
-    by_signal ? daemon.signal(SIGQUIT) : EXPECT_EQ(daemon.ask("stop now"), "ok\n");
+    if (by_signal) {
+      daemon.signal(SIGQUIT);
+    } else {
+      EXPECT_EQ(daemon.ask("stop now"), "ok\n");
+    }
     EXPECT_EQ(daemon.exitcode(Deadline::after(10s)), 0);
   }
 }
 
-TEST_P(EveryMode, TheDrainTimeoutAnswersWhatWasReceivedAndEnds) {
+TEST_P(SupervisorInEveryMode, TheDrainTimeoutAnswersWhatWasReceivedAndEnds) {
   options.timeouts.drain = 300ms;
   RunningDaemon daemon(options);
   sys::Descriptor client = daemon.connect();
@@ -109,7 +113,7 @@ TEST_P(EveryMode, TheDrainTimeoutAnswersWhatWasReceivedAndEnds) {
   EXPECT_THAT(daemon.log(), HasSubstr("crashed 0"));
 }
 
-TEST_P(EveryMode, ClientsThatDoNotCooperateCannotHoldUpTheEnd) {
+TEST_P(SupervisorInEveryMode, ClientsThatDoNotCooperateCannotHoldUpTheEnd) {
   options.timeouts.drain = 100ms;
   options.timeouts.write = 0s;
   RunningDaemon daemon(options);
@@ -117,7 +121,9 @@ TEST_P(EveryMode, ClientsThatDoNotCooperateCannotHoldUpTheEnd) {
   const std::string block(65536, 'x');
   while (tests::writable(never_reads.get(), Deadline::after(100ms))) tests::send_some(never_reads.get(), block);
   const sys::Descriptor never_closes = daemon.connect();
-  if (GetParam() != Mode::iterative) EXPECT_EQ(tests::echo(never_closes.get(), "x"), "X");
+  if (GetParam() != Mode::iterative) {
+    EXPECT_EQ(tests::echo(never_closes.get(), "x"), "X");
+  }
   daemon.signal(SIGTERM);
   EXPECT_EQ(daemon.exitcode(), 0);
   EXPECT_THAT(daemon.log(), HasSubstr("drain 2)"));
@@ -131,7 +137,7 @@ std::vector<sys::Descriptor> sentinels_below(pid_t daemon) {
   return sentinels;
 }
 
-TEST_P(EveryMode, NothingBelowOutlivesAKilledSupervisor) {
+TEST_P(SupervisorInEveryMode, NothingBelowOutlivesAKilledSupervisor) {
   RunningDaemon daemon(options);
   const sys::Descriptor client = daemon.connect();
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
@@ -149,7 +155,7 @@ TEST_P(EveryMode, NothingBelowOutlivesAKilledSupervisor) {
   EXPECT_EQ(tests::echo(again.get(), "x"), "X");
 }
 
-TEST_P(EveryMode, AKilledWorkerIsReplacedAndQueuedClientsAreServed) {
+TEST_P(SupervisorInEveryMode, AKilledWorkerIsReplacedAndQueuedClientsAreServed) {
   RunningDaemon daemon(options);
   { EXPECT_EQ(tests::echo(daemon.connect().get(), "x"), "X"); }
   EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["connections"]["served"] == 1; }));
