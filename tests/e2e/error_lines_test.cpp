@@ -103,6 +103,7 @@ TEST(ErrorLines, AFullDeviceForTheReport) {
   expect_line(run_program(forkechod, {"status", "--json", "--control", daemon.control()},
                           writing_to("/dev/full")),
               71, "standard output");
+  expect_line(run_program(forkechod, {"--help"}, writing_to("/dev/full")), 71, "standard output");
 }
 
 /// A file system of a page, gone with the object.
