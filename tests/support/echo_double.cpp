@@ -96,6 +96,7 @@ class Server {
 
   void end(Connection& connection, bool orderly) {
     if (orderly) ++books_.ended;
+    if (options_.answer == Answer::again_at_the_end) send_all(connection, "ONCE MORE");
     if (options_.answer == Answer::then_linger) {
       held_.push_back(std::move(connection.fd));
     } else if (options_.answer == Answer::then_reset) {
