@@ -8,6 +8,7 @@
 
 #include "client/figures.h"
 #include "client/findings.h"
+#include "common/sys/duration.h"
 
 namespace forkecho::client {
 namespace {
