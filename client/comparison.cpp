@@ -34,6 +34,8 @@ Count sum_of_context_switches(const std::vector<ServerSample>& samples) {
 
 void DesignSlices::add(RunResult run, std::optional<ServerSample> server) {
   rates_.push_back(run.achieved_rps);
+  if (is_saturated(run.generator)) ++saturated_;
+  invalid_ = invalid_ || failed_otherwise(run.generator);
   if (server) {
     samples_.push_back(*server);
     if (run.totals.requests > 0) {
@@ -46,6 +48,8 @@ void DesignSlices::add(RunResult run, std::optional<ServerSample> server) {
 
 void DesignSlices::fill_in(DesignResult& result) const {
   result.rate = summarise(rates_);
+  result.rounds_saturated = saturated_;
+  result.invalid = invalid_;
   result.run = sum_;
   if (samples_.empty()) return;
   ServerFigures figures;

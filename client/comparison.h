@@ -43,7 +43,9 @@ struct DesignResult {
   std::optional<Summary> rate;                // completed requests per second
   std::optional<Summary> ratio_to_baseline;
   std::optional<ServerFigures> server;  // empty for a server that somebody else started
-  RunResult run;                        // all slices as one
+  unsigned rounds_saturated = 0;  // in which a processor of the generator was full
+  bool invalid = false;           // the generator failed in another way, see run.generator.reasons
+  RunResult run;                  // all slices as one
 };
 
 struct Comparison {
@@ -68,6 +70,8 @@ class DesignSlices {
   std::vector<double> rates_;
   std::vector<ServerSample> samples_;
   std::vector<double> cpu_us_per_request_;
+  unsigned saturated_ = 0;
+  bool invalid_ = false;
 };
 
 /// "fork" if it was measured, else the first that was; empty for none.
