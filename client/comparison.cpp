@@ -90,6 +90,20 @@ void relate_to_baseline(Comparison& comparison) {
   }
 }
 
+ExitCode exit_code(const Comparison& comparison) {
+  bool invalid = false;
+  bool failed = false;
+  for (const DesignResult& design : comparison.designs) {
+    if (design.not_applicable) continue;
+    if (design.run.verification.wrong() > 0) return exit_failed;
+    invalid = invalid || design.invalid;
+    failed = failed || design.run.requests.completed == 0 ||
+             design.run.requests.failed.all() + design.run.connections.failed.all() > 0;
+  }
+  if (invalid) return exit_invalid;
+  return failed ? exit_failed : exit_good;
+}
+
 std::vector<std::size_t> order_of_round(std::size_t round, std::size_t count) {
   std::vector<std::size_t> order(count);
   for (std::size_t place = 0; place < count; ++place) order[place] = (round + place) % count;

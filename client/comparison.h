@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "client/exit_code.h"
 #include "client/load_plan.h"
 #include "client/machine.h"
 #include "client/run_result.h"
@@ -78,6 +79,10 @@ class DesignSlices {
 std::string choose_baseline(const std::vector<DesignResult>& designs);
 /// Fills in the baseline and every design's ratio to it.
 void relate_to_baseline(Comparison& comparison);
+
+/// As that of a run, over all designs: a wrong reply anywhere first, then INVALID, then anything that
+/// failed. A full processor of the generator is no failure here (comparison_run.h says why).
+ExitCode exit_code(const Comparison& comparison);
 
 /// The order in which round `round` takes `count` designs: each round begins one further, so that no
 /// design is always first, while the machine is still cold, or always last.

@@ -113,6 +113,18 @@ void note_failures(const DesignResult& design, std::vector<std::string>& lines) 
   }
 }
 
+void note_generator(const DesignResult& design, unsigned rounds, std::vector<std::string>& lines) {
+  if (design.rounds_saturated > 0) {
+    lines.push_back(fmt::format(
+        "{}: in {} of {} rounds a processor of the load generator was full: the server alone may do more.",
+        design.name, design.rounds_saturated, rounds));
+  }
+  if (!design.invalid) return;
+  for (const std::string& reason : design.run.generator.reasons) {
+    lines.push_back(fmt::format("{}: INVALID: {}.", design.name, reason));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> findings(const Comparison& comparison) {
@@ -134,9 +146,7 @@ std::vector<std::string> notes(const Comparison& comparison) {
   }
   for (const DesignResult& design : comparison.designs) {
     note_failures(design, lines);
-    for (const std::string& reason : design.run.generator.reasons) {
-      lines.push_back(design.name + ": " + reason);
-    }
+    note_generator(design, comparison.rounds_done, lines);
   }
   return lines;
 }
