@@ -11,10 +11,13 @@
 #include <system_error>
 
 #include "client/command.h"
+#include "client/compare_command.h"
 #include "client/connect_command.h"
 #include "client/exit_code.h"
 #include "client/load.h"
 #include "client/load_command.h"
+#include "client/report_command.h"
+#include "client/server_under_test.h"
 
 namespace forkecho::client {
 namespace {
@@ -23,6 +26,8 @@ namespace {
 void add_commands(CLI::App& app, Command& chosen) {
   add_connect_command(app, chosen);
   add_load_command(app, chosen);
+  add_compare_command(app, chosen);
+  add_report_command(app, chosen);
 }
 
 int complain(const std::string& what, int code) {
@@ -48,6 +53,8 @@ int execute(const Command& command) {
   try {
     return command();
   } catch (const NothingAnswered& error) {
+    return complain(error.what(), exit_nothing_answered);
+  } catch (const ServerCannotStart& error) {
     return complain(error.what(), exit_nothing_answered);
   } catch (const MalformedTarget& error) {
     return complain(error.what(), exit_usage);

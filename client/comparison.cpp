@@ -11,7 +11,7 @@ namespace {
 using Count = std::optional<std::uint64_t>;
 
 /// The median of those that were measured.
-Count median_of(const std::vector<ServerSample>& samples, Count ServerSample::* member) {
+Count median_of(const std::vector<ServerSample>& samples, Count ServerSample::*member) {
   std::vector<double> values;
   for (const ServerSample& sample : samples) {
     if (sample.*member) values.push_back(static_cast<double>(*(sample.*member)));
@@ -34,8 +34,8 @@ Count sum_of_context_switches(const std::vector<ServerSample>& samples) {
 
 void DesignSlices::add(RunResult run, std::optional<ServerSample> server) {
   rates_.push_back(run.achieved_rps);
-  if (is_saturated(run.generator)) ++saturated_;
-  invalid_ = invalid_ || failed_otherwise(run.generator);
+  if (run.generator.processor_full) ++saturated_;
+  invalid_ = invalid_ || run.generator.broke_down;
   if (server) {
     samples_.push_back(*server);
     if (run.totals.requests > 0) {
@@ -66,6 +66,12 @@ void DesignSlices::fill_in(DesignResult& result) const {
   figures.processes = median_of(samples_, &ServerSample::processes);
   figures.pss_bytes = median_of(samples_, &ServerSample::pss_bytes);
   result.server = figures;
+  result.run.server = ServerUsage{.cpu_user_s = figures.cpu_user_s,
+                                  .cpu_system_s = figures.cpu_system_s,
+                                  .cpu_us_per_request = figures.cpu_us_per_request,
+                                  .context_switches = figures.context_switches,
+                                  .processes = figures.processes,
+                                  .pss_bytes = figures.pss_bytes};
 }
 
 std::string choose_baseline(const std::vector<DesignResult>& designs) {

@@ -62,7 +62,6 @@ Json design_json(const DesignResult& design) {
   if (!design.rate) return json;
   Json run = to_json(design.run);
   json["latency"] = run["latency"];
-  run["server"] = json["server"];
   json["run"] = std::move(run);
   return json;
 }

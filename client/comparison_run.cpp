@@ -121,14 +121,15 @@ void ComparisonRun::make_rounds() {
   while (rounds_done_ < plan_.rounds && make_round(rounds_done_)) ++rounds_done_;
 }
 
-/// False when it was interrupted; what it measured until then is forgotten, so that every design has
-/// the same number of slices.
+/// False when it was interrupted; what it measured until then is forgotten, so that every design
+/// has the same number of slices.
 bool ComparisonRun::make_round(unsigned round) {
   std::vector<Slice> slices;
   for (const std::size_t place : order_of_round(round, contenders_.size())) {
     Contender& contender = contenders_[place];
     if (contender.result.not_applicable) continue;
-    if (progress_ != nullptr) progress_->slice_begins(round + 1, plan_.rounds, contender.result.name);
+    if (progress_ != nullptr)
+      progress_->slice_begins(round + 1, plan_.rounds, contender.result.name);
     slices.push_back(make_slice(contender));
     if (slices.back().run.interrupted) return false;
   }

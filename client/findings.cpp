@@ -19,7 +19,9 @@ const Summary* cost_of(const DesignResult& design) {
   return &*design.server->cpu_us_per_request_rounds;
 }
 
-bool overlap(const Summary& a, const Summary& b) { return a.min <= b.max && b.min <= a.max; }
+bool overlap(const Summary& a, const Summary& b) {
+  return a.min <= b.max && b.min <= a.max;
+}
 
 std::string join(const std::vector<std::string>& parts) {
   std::string text;
@@ -45,8 +47,8 @@ std::string sentence_of_costs(const Comparison& comparison) {
     }
   }
   if (costs.empty()) return {};
-  return fmt::format("A {} costs the server this much processor time: {}.", unit_singular(comparison),
-                     join(costs));
+  return fmt::format("A {} costs the server this much processor time: {}.",
+                     unit_singular(comparison), join(costs));
 }
 
 /// What fork costs more, or less, than `other`; empty when either was not measured.
@@ -102,7 +104,8 @@ std::string sentence_of_rates(const Comparison& comparison) {
 }
 
 void note_failures(const DesignResult& design, std::vector<std::string>& lines) {
-  const std::uint64_t failed = design.run.requests.failed.all() + design.run.connections.failed.all();
+  const std::uint64_t failed =
+      design.run.requests.failed.all() + design.run.connections.failed.all();
   if (failed > 0) {
     lines.push_back(fmt::format("{}: {} requests or connections failed.", design.name,
                                 format_count(static_cast<double>(failed))));
@@ -115,9 +118,10 @@ void note_failures(const DesignResult& design, std::vector<std::string>& lines) 
 
 void note_generator(const DesignResult& design, unsigned rounds, std::vector<std::string>& lines) {
   if (design.rounds_saturated > 0) {
-    lines.push_back(fmt::format(
-        "{}: in {} of {} rounds a processor of the load generator was full: the server alone may do more.",
-        design.name, design.rounds_saturated, rounds));
+    lines.push_back(
+        fmt::format("{}: in {} of {} rounds a processor of the load generator was full: the server "
+                    "alone may do more.",
+                    design.name, design.rounds_saturated, rounds));
   }
   if (!design.invalid) return;
   for (const std::string& reason : design.run.generator.reasons) {

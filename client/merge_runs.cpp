@@ -56,13 +56,16 @@ void add_timeline(RunResult& sum, const RunResult& more) {
 void add_verdict(RunResult& sum, const RunResult& more) {
   GeneratorVerdict& verdict = sum.generator;
   verdict.valid = verdict.valid && more.generator.valid;
+  verdict.processor_full = verdict.processor_full || more.generator.processor_full;
+  verdict.broke_down = verdict.broke_down || more.generator.broke_down;
   for (const std::string& reason : more.generator.reasons) {
     if (std::ranges::find(verdict.reasons, reason) == verdict.reasons.end()) {
       verdict.reasons.push_back(reason);
     }
   }
   const double whole = sum.duration_s + more.duration_s;
-  verdict.cpu_percent.resize(std::max(verdict.cpu_percent.size(), more.generator.cpu_percent.size()));
+  verdict.cpu_percent.resize(
+      std::max(verdict.cpu_percent.size(), more.generator.cpu_percent.size()));
   for (std::size_t worker = 0; worker < more.generator.cpu_percent.size() && whole > 0; ++worker) {
     double& mean = verdict.cpu_percent[worker];
     mean += (more.generator.cpu_percent[worker] - mean) * more.duration_s / whole;

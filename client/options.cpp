@@ -22,4 +22,13 @@ CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
       ->default_str(sys::format_duration(destination));
 }
 
+CLI::Option* add_result_file_option(CLI::App& command, const std::string& names,
+                                    std::string& destination, const std::string& description) {
+  return command.add_option(names, destination, description)
+      ->type_name("FILE")
+      ->check([](const std::string& name) {
+        return name.empty() ? "needs the name of a file" : std::string();
+      });
+}
+
 }  // namespace forkecho::client

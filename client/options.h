@@ -17,6 +17,10 @@ CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
                                  sys::Duration& destination, const std::string& description,
                                  Zero zero = Zero::allowed);
 
+/// An option that names a file to write; an empty name is refused.
+CLI::Option* add_result_file_option(CLI::App& command, const std::string& names,
+                                    std::string& destination, const std::string& description);
+
 /// An option whose value is one of the names that `parse` knows; `choices` lists them: "rr, crr".
 template <typename Enum>
 CLI::Option* add_choice_option(CLI::App& command, const std::string& names, Enum& destination,

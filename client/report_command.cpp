@@ -29,7 +29,8 @@ std::string read_file(const std::string& path) {
 }
 
 nlohmann::ordered_json read_document(const std::string& path) {
-  auto document = nlohmann::ordered_json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  auto document =
+      nlohmann::ordered_json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) throw UsageError(path + ": this is no JSON");
   if (const auto wrong = what_is_wrong_with(document)) throw UsageError(path + ": " + *wrong);
   return document;

@@ -63,10 +63,10 @@ Json server_json(const std::optional<ServerUsage>& usage) {
   if (!usage) return nullptr;
   return {{"cpu_user_s", usage->cpu_user_s},
           {"cpu_system_s", usage->cpu_system_s},
-          {"cpu_us_per_request", usage->cpu_us_per_request},
-          {"context_switches", usage->context_switches},
-          {"processes", usage->processes},
-          {"pss_bytes", usage->pss_bytes}};
+          {"cpu_us_per_request", value_or_null(usage->cpu_us_per_request)},
+          {"context_switches", value_or_null(usage->context_switches)},
+          {"processes", value_or_null(usage->processes)},
+          {"pss_bytes", value_or_null(usage->pss_bytes)}};
 }
 
 Json timeline_json(const std::vector<TimelinePoint>& timeline) {

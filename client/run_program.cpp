@@ -51,7 +51,8 @@ bool read_all(int descriptor, std::string& output, sys::Deadline deadline) {
       if (errno == EINTR) continue;
       sys::throw_errno(errno, "poll");
     }
-    const ssize_t got = sys::retry_on_interrupt([&] { return read(descriptor, part.data(), part.size()); });
+    const ssize_t got =
+        sys::retry_on_interrupt([&] { return read(descriptor, part.data(), part.size()); });
     if (got <= 0) return true;
     output.append(part.data(), static_cast<std::size_t>(got));
   }
@@ -75,7 +76,8 @@ ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline de
   program.start();
   pipe.writing.reset();
   ProgramResult result;
-  const bool ended = read_all(pipe.reading.get(), result.output, deadline) && program.join(deadline);
+  const bool ended =
+      read_all(pipe.reading.get(), result.output, deadline) && program.join(deadline);
   if (ended) {
     result.exitcode = program.exitcode();
   } else {

@@ -8,16 +8,20 @@
 namespace forkecho::client {
 namespace {
 
-std::vector<std::string> generator_reasons(const GeneratorEvidence& evidence) {
+std::vector<std::string> full_processors(const GeneratorEvidence& evidence) {
   std::vector<std::string> reasons;
+  if (evidence.measured_s < shortest_judged_s) return reasons;
   for (std::size_t i = 0; i < evidence.cpu_percent.size(); ++i) {
-    if (evidence.cpu_percent[i] <= worker_cpu_limit_percent ||
-        evidence.measured_s < shortest_judged_s)
-      continue;
+    if (evidence.cpu_percent[i] <= worker_cpu_limit_percent) continue;
     reasons.push_back(fmt::format(
         "generator: worker {} used {:.0f} % of a processor: it, not the server, may be the limit",
         i + 1, evidence.cpu_percent[i]));
   }
+  return reasons;
+}
+
+std::vector<std::string> breakdowns(const GeneratorEvidence& evidence) {
+  std::vector<std::string> reasons;
   if (evidence.ports_exhausted != 0) {
     reasons.push_back(
         fmt::format("generator: no free local port for {} connections: widen "
@@ -48,8 +52,13 @@ bool is_told_apart(int error) {
 
 GeneratorVerdict judge(const GeneratorEvidence& evidence) {
   GeneratorVerdict verdict;
-  verdict.reasons = generator_reasons(evidence);
-  verdict.valid = verdict.reasons.empty();
+  verdict.reasons = full_processors(evidence);
+  verdict.processor_full = !verdict.reasons.empty();
+  for (std::string& reason : breakdowns(evidence)) {
+    verdict.reasons.push_back(std::move(reason));
+    verdict.broke_down = true;
+  }
+  verdict.valid = !verdict.processor_full && !verdict.broke_down;
   verdict.cpu_percent = evidence.cpu_percent;
   if (evidence.other_error != 0 && !is_told_apart(evidence.other_error)) {
     verdict.reasons.push_back(
