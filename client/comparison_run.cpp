@@ -1,6 +1,7 @@
 #include "client/comparison_run.h"
 
 #include <algorithm>
+#include <csignal>
 #include <deque>
 #include <memory>
 
@@ -39,6 +40,31 @@ bool has_twins(const Parts& parts) {
 ConnectionUse use_of(const LoadPlan& plan) {
   return plan.workload == Workload::crr ? ConnectionUse::one_request : ConnectionUse::held;
 }
+
+/// Keeps SIGINT and SIGTERM waiting while it lives: one that comes between two slices ends the next one
+/// at once, as run_load takes what waits, and so ends the rounds like any other.
+class SignalsKeptWaiting {
+ public:
+  SignalsKeptWaiting() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals_, &before_);
+  }
+  SignalsKeptWaiting(const SignalsKeptWaiting&) = delete;
+  SignalsKeptWaiting& operator=(const SignalsKeptWaiting&) = delete;
+  ~SignalsKeptWaiting() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+  /// True when one has come; it is then over.
+  bool take() const {
+    const timespec at_once{};
+    return sigtimedwait(&signals_, nullptr, &at_once) > 0;
+  }
+
+ private:
+  sigset_t signals_{};
+  sigset_t before_{};
+};
 
 /// One of those that are compared, and what is known of it so far.
 struct Contender {
@@ -118,7 +144,11 @@ void ComparisonRun::start(Contender& contender, const ServerDesign& design) {
 }
 
 void ComparisonRun::make_rounds() {
-  while (rounds_done_ < plan_.rounds && make_round(rounds_done_)) ++rounds_done_;
+  const SignalsKeptWaiting signals;
+  while (rounds_done_ < plan_.rounds && make_round(rounds_done_)) {
+    ++rounds_done_;
+    if (signals.take()) return;
+  }
 }
 
 /// False when it was interrupted; what it measured until then is forgotten, so that every design

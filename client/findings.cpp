@@ -14,9 +14,16 @@ const DesignResult* find(const Comparison& comparison, const std::string& name) 
   return found == comparison.designs.end() ? nullptr : &*found;
 }
 
-const Summary* cost_of(const DesignResult& design) {
-  if (!design.server || !design.server->cpu_us_per_request_rounds) return nullptr;
-  return &*design.server->cpu_us_per_request_rounds;
+/// Processor time of the server for each connection or request, in microseconds.
+struct Cost {
+  double mean;  // over all rounds
+  Summary rounds;
+};
+
+std::optional<Cost> cost_of(const DesignResult& design) {
+  if (!design.server || !design.server->cpu_us_per_request) return std::nullopt;
+  if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0) return std::nullopt;
+  return Cost{*design.server->cpu_us_per_request, *design.server->cpu_us_per_request_rounds};
 }
 
 bool overlap(const Summary& a, const Summary& b) {
@@ -42,8 +49,8 @@ std::string unit_singular(const Comparison& comparison) {
 std::string sentence_of_costs(const Comparison& comparison) {
   std::vector<std::string> costs;
   for (const DesignResult& design : comparison.designs) {
-    if (const Summary* cost = cost_of(design)) {
-      costs.push_back(fmt::format("{} µs in {}", format_three_digits(cost->median), design.name));
+    if (const auto cost = cost_of(design)) {
+      costs.push_back(fmt::format("{} µs in {}", format_three_digits(cost->mean), design.name));
     }
   }
   if (costs.empty()) return {};
@@ -52,21 +59,21 @@ std::string sentence_of_costs(const Comparison& comparison) {
 }
 
 /// What fork costs more, or less, than `other`; empty when either was not measured.
-std::string difference_to(const Summary& fork, const DesignResult* other, const char* called) {
-  const Summary* cost = other == nullptr ? nullptr : cost_of(*other);
-  if (cost == nullptr || cost->median <= 0) return {};
-  if (overlap(fork, *cost)) return fmt::format("no measurable difference to {}", called);
-  const double difference = fork.median - cost->median;
+std::string difference_to(const Cost& fork, const DesignResult* other, const char* called) {
+  const auto cost = other == nullptr ? std::nullopt : cost_of(*other);
+  if (!cost) return {};
+  if (overlap(fork.rounds, cost->rounds)) return fmt::format("as much as {}, within the spread of the rounds", called);
+  const double difference = fork.mean - cost->mean;
   return fmt::format("{} µs {} than {} ({} as much)", format_three_digits(std::abs(difference)),
                      difference > 0 ? "more" : "less", called,
-                     format_ratio(fork.median / cost->median));
+                     format_ratio(fork.mean / cost->mean));
 }
 
 /// "A process for every connection costs …"
 std::string sentence_of_fork(const Comparison& comparison) {
   const DesignResult* fork = find(comparison, "fork");
-  const Summary* cost = fork == nullptr ? nullptr : cost_of(*fork);
-  if (cost == nullptr || cost->median <= 0) return {};
+  const auto cost = fork == nullptr ? std::nullopt : cost_of(*fork);
+  if (!cost) return {};
   std::vector<std::string> differences;
   for (const auto& [name, called] :
        {std::pair("pool-shared", "the pool"), std::pair("event", "the event loop")}) {
@@ -75,9 +82,9 @@ std::string sentence_of_fork(const Comparison& comparison) {
   }
   if (differences.empty()) return {};
   return fmt::format(
-      "On this machine a process for every connection costs {}; one processor is full at about {} "
+      "On this machine a process for every connection costs{} {}; one processor is full at about {} "
       "{} per second with it.",
-      join(differences), format_three_digits(1e6 / cost->median), unit_of_load(comparison.plan));
+      comparison.plan.workload == Workload::rr ? ", for each request," : "", join(differences), format_three_digits(1e6 / cost->mean), unit_of_load(comparison.plan));
 }
 
 /// For servers that could not be looked into.

@@ -3,9 +3,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -22,10 +22,11 @@ struct ReportOptions {
 };
 
 std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw UsageError(path + ": " + std::strerror(errno));
-  return text;
+  const std::ifstream file(path, std::ios::binary);
+  if (!file) throw UsageError(path + ": " + std::strerror(errno));
+  std::ostringstream text;
+  text << file.rdbuf();  // of a folder, nothing: it is told apart by holding no JSON
+  return text.str();
 }
 
 nlohmann::ordered_json read_document(const std::string& path) {

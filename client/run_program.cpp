@@ -24,6 +24,9 @@ constexpr int cannot_execute = 127;  // as a shell says it
   _exit(cannot_execute);
 }
 
+/// A Ctrl-C is for the caller, who knows what is to become of its programs.
+void leave_the_terminal() { setpgid(0, 0); }
+
 void send_to_file(const char* path, int flags, std::initializer_list<int> descriptors) {
   const int file = sys::check_syscall(open(path, flags | O_CLOEXEC, 0600), path);
   for (const int descriptor : descriptors) sys::check_syscall(dup2(file, descriptor), "dup2");
@@ -68,6 +71,7 @@ bool is_executable_file(const std::filesystem::path& path) {
 ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline deadline) {
   Pipe pipe = make_pipe();
   mp::Process program([&argv, writing = pipe.writing.get()] {
+    leave_the_terminal();
     sys::check_syscall(dup2(writing, STDOUT_FILENO), "dup2");
     send_to_file("/dev/null", O_WRONLY, {STDERR_FILENO});
     become(argv);
@@ -90,7 +94,7 @@ ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline de
 mp::Process background_program(const std::vector<std::string>& argv,
                                const std::filesystem::path& log) {
   mp::Process program([argv, log] {
-    setpgid(0, 0);
+    leave_the_terminal();
     send_to_file(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, {STDOUT_FILENO, STDERR_FILENO});
     become(argv);
   });
