@@ -23,10 +23,13 @@ InterruptWatch::InterruptWatch() {
   sys::check_syscall(sigprocmask(SIG_BLOCK, &set, &mask_before_), "sigprocmask");
   signals_.reset(sys::check_syscall(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd"));
   // Only for the children to inherit: a blocked signal is kept for the signalfd even if it is
-  // ignored.
+  // ignored. One that waits already would be dropped by the change, and is sent again.
+  sigset_t waiting;
+  sigpending(&waiting);
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   sys::check_syscall(sigaction(SIGINT, &ignore, &interrupt_before_), "sigaction");
+  if (sigismember(&waiting, SIGINT) == 1) std::raise(SIGINT);
 }
 
 InterruptWatch::~InterruptWatch() {
