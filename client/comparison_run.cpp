@@ -66,6 +66,17 @@ class SignalsKeptWaiting {
   sigset_t before_{};
 };
 
+/// run_load, whose complaint names the one of several servers that did not answer.
+RunResult load(const LoadPlan& plan, const std::string& name) {
+  try {
+    return run_load(plan, nullptr);
+  } catch (const NothingAnswered& error) {
+    throw NothingAnswered(name + ": " + error.what());
+  } catch (const MalformedTarget& error) {
+    throw MalformedTarget(name + ": " + error.what());
+  }
+}
+
 /// One of those that are compared, and what is known of it so far.
 struct Contender {
   DesignResult result;
@@ -178,7 +189,7 @@ ComparisonRun::Slice ComparisonRun::make_slice(Contender& contender) const {
   plan.target = contender.address;
   std::optional<ServerSampler> sampler;
   if (contender.server) sampler.emplace(contender.server->pid(), plan.warmup + plan.duration / 2);
-  Slice slice{.contender = &contender, .run = run_load(plan, nullptr), .sample = {}};
+  Slice slice{.contender = &contender, .run = load(plan, contender.result.name), .sample = {}};
   if (sampler) slice.sample = sampler->finish();
   return slice;
 }
