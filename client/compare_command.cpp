@@ -14,6 +14,7 @@
 #include "client/comparison_table.h"
 #include "client/html_report.h"
 #include "client/load_command.h"
+#include "client/options.h"
 #include "client/run_program.h"
 #include "client/write_file.h"
 
@@ -164,12 +165,10 @@ void add_compare_command(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1U, most_rounds))
       ->capture_default_str();
   add_plan_options(*command, options->plan.slice);
-  command
-      ->add_option("--json", options->json_file,
-                   "write the result as JSON to this file; - is standard output")
-      ->type_name("FILE");
-  command->add_option("--html", options->html_file, "write the result as a page to this file")
-      ->type_name("FILE");
+  add_result_file_option(*command, "--json", options->json_file,
+                         "write the result as JSON to this file; - is standard output");
+  add_result_file_option(*command, "--html", options->html_file,
+                         "write the result as a page to this file; - is standard output");
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
 }

@@ -41,8 +41,8 @@ ConnectionUse use_of(const LoadPlan& plan) {
   return plan.workload == Workload::crr ? ConnectionUse::one_request : ConnectionUse::held;
 }
 
-/// Keeps SIGINT and SIGTERM waiting while it lives: one that comes between two slices ends the next one
-/// at once, as run_load takes what waits, and so ends the rounds like any other.
+/// Keeps SIGINT and SIGTERM waiting while it lives: one that comes between two slices ends the next
+/// one at once, as run_load takes what waits, and so ends the rounds like any other.
 class SignalsKeptWaiting {
  public:
   SignalsKeptWaiting() {

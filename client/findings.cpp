@@ -22,7 +22,8 @@ struct Cost {
 
 std::optional<Cost> cost_of(const DesignResult& design) {
   if (!design.server || !design.server->cpu_us_per_request) return std::nullopt;
-  if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0) return std::nullopt;
+  if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0)
+    return std::nullopt;
   return Cost{*design.server->cpu_us_per_request, *design.server->cpu_us_per_request_rounds};
 }
 
@@ -62,7 +63,8 @@ std::string sentence_of_costs(const Comparison& comparison) {
 std::string difference_to(const Cost& fork, const DesignResult* other, const char* called) {
   const auto cost = other == nullptr ? std::nullopt : cost_of(*other);
   if (!cost) return {};
-  if (overlap(fork.rounds, cost->rounds)) return fmt::format("as much as {}, within the spread of the rounds", called);
+  if (overlap(fork.rounds, cost->rounds))
+    return fmt::format("as much as {}, within the spread of the rounds", called);
   const double difference = fork.mean - cost->mean;
   return fmt::format("{} µs {} than {} ({} as much)", format_three_digits(std::abs(difference)),
                      difference > 0 ? "more" : "less", called,
@@ -82,9 +84,11 @@ std::string sentence_of_fork(const Comparison& comparison) {
   }
   if (differences.empty()) return {};
   return fmt::format(
-      "On this machine a process for every connection costs{} {}; one processor is full at about {} "
+      "On this machine a process for every connection costs{} {}; one processor is full at about "
+      "{} "
       "{} per second with it.",
-      comparison.plan.workload == Workload::rr ? ", for each request," : "", join(differences), format_three_digits(1e6 / cost->mean), unit_of_load(comparison.plan));
+      comparison.plan.workload == Workload::rr ? ", for each request," : "", join(differences),
+      format_three_digits(1e6 / cost->mean), unit_of_load(comparison.plan));
 }
 
 /// For servers that could not be looked into.

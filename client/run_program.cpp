@@ -25,7 +25,9 @@ constexpr int cannot_execute = 127;  // as a shell says it
 }
 
 /// A Ctrl-C is for the caller, who knows what is to become of its programs.
-void leave_the_terminal() { setpgid(0, 0); }
+void leave_the_terminal() {
+  setpgid(0, 0);
+}
 
 void send_to_file(const char* path, int flags, std::initializer_list<int> descriptors) {
   const int file = sys::check_syscall(open(path, flags | O_CLOEXEC, 0600), path);

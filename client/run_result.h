@@ -80,10 +80,11 @@ struct GeneratorVerdict {
 struct ServerUsage {
   double cpu_user_s = 0;  // of the measured part and the warm-up, as are the requests in totals
   double cpu_system_s = 0;
-  std::optional<double> cpu_us_per_request;  // each of these is empty when it could not be measured
-  std::optional<std::uint64_t> context_switches;
-  std::optional<std::uint64_t> processes;
-  std::optional<std::uint64_t> pss_bytes;
+  std::optional<double>
+      cpu_us_per_request{};  // each of these is empty when it could not be measured
+  std::optional<std::uint64_t> context_switches{};
+  std::optional<std::uint64_t> processes{};
+  std::optional<std::uint64_t> pss_bytes{};
 };
 
 /// What happened since the previous point (or the start), about one second.
