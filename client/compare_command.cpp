@@ -14,6 +14,7 @@
 #include "client/comparison_table.h"
 #include "client/html_report.h"
 #include "client/load_command.h"
+#include "client/options.h"
 #include "client/run_program.h"
 #include "client/write_file.h"
 
@@ -67,20 +68,24 @@ class TerminalLine : public ComparisonProgress {
 
 std::filesystem::path find_server(const std::string& asked) {
   if (!asked.empty()) {
-    if (access(asked.c_str(), X_OK) != 0) throw UsageError("--server: '" + asked + "' cannot be executed");
+    if (access(asked.c_str(), X_OK) != 0)
+      throw UsageError("--server: '" + asked + "' cannot be executed");
     return std::filesystem::absolute(asked);
   }
   if (auto found = find_program("forkechod")) return *found;
-  throw UsageError("forkechod is neither beside this program nor in PATH: say where it is with --server");
+  throw UsageError(
+      "forkechod is neither beside this program nor in PATH: say where it is with --server");
 }
 
 void check_that_one_is_applicable(const ComparisonPlan& plan) {
-  const auto use = plan.slice.workload == Workload::crr ? ConnectionUse::one_request : ConnectionUse::held;
+  const auto use =
+      plan.slice.workload == Workload::crr ? ConnectionUse::one_request : ConnectionUse::held;
   const bool none = std::ranges::all_of(plan.designs, [&](const ServerDesign* design) {
     return why_not_applicable(*design, use, plan.slice.connections).has_value();
   });
   if (none && plan.targets.empty()) {
-    throw UsageError(fmt::format("none of these designs can hold {} connections", plan.slice.connections));
+    throw UsageError(
+        fmt::format("none of these designs can hold {} connections", plan.slice.connections));
   }
 }
 
@@ -119,25 +124,32 @@ void add_server_options(CLI::App& command, CompareOptions& options) {
   const auto read_designs = [&options](const std::string& text) {
     const auto designs = parse_designs(text);
     if (!designs) {
-      throw CLI::ValidationError("--designs", "'" + text + "' is no list of different names from: " + names_of_designs());
+      throw CLI::ValidationError(
+          "--designs", "'" + text + "' is no list of different names from: " + names_of_designs());
     }
     options.plan.designs = *designs;
   };
   const auto read_targets = [&options](const std::string& text) {
     const auto targets = parse_named_targets(text);
     if (!targets) {
-      throw CLI::ValidationError("--targets", "'" + text + "' is no list such as fork=host:9001,pool=host:9002");
+      throw CLI::ValidationError("--targets",
+                                 "'" + text + "' is no list such as fork=host:9001,pool=host:9002");
     }
     options.plan.targets = *targets;
   };
-  auto* designs = command.add_option_function<std::string>("--designs", read_designs, "designs to start and measure")
+  auto* designs = command
+                      .add_option_function<std::string>("--designs", read_designs,
+                                                        "designs to start and measure")
                       ->type_name("LIST")
                       ->default_str(names_of_designs());
-  auto* targets = command.add_option_function<std::string>("--targets", read_targets,
-                                                           "servers that run already: NAME=ADDRESS,NAME=ADDRESS; what "
-                                                           "their processes use is then not measured");
+  auto* targets = command.add_option_function<std::string>(
+      "--targets", read_targets,
+      "servers that run already: NAME=ADDRESS,NAME=ADDRESS; what "
+      "their processes use is then not measured");
   targets->type_name("LIST")->excludes(designs);
-  command.add_option("--server", options.server, "forkechod; else the one beside this program or in PATH")
+  command
+      .add_option("--server", options.server,
+                  "forkechod; else the one beside this program or in PATH")
       ->type_name("FILE")
       ->excludes(targets);
 }
@@ -145,16 +157,18 @@ void add_server_options(CLI::App& command, CompareOptions& options) {
 }  // namespace
 
 void add_compare_command(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("compare", "Measure designs of a server, interleaved, in one table");
+  auto* command =
+      app.add_subcommand("compare", "Measure designs of a server, interleaved, in one table");
   const auto options = std::make_shared<CompareOptions>();
   add_server_options(*command, *options);
   command->add_option("--rounds", options->plan.rounds, "how often each design has its turn")
       ->check(CLI::Range(1U, most_rounds))
       ->capture_default_str();
   add_plan_options(*command, options->plan.slice);
-  command->add_option("--json", options->json_file, "write the result as JSON to this file; - is standard output")
-      ->type_name("FILE");
-  command->add_option("--html", options->html_file, "write the result as a page to this file")->type_name("FILE");
+  add_result_file_option(*command, "--json", options->json_file,
+                         "write the result as JSON to this file; - is standard output");
+  add_result_file_option(*command, "--html", options->html_file,
+                         "write the result as a page to this file; - is standard output");
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
 }

@@ -7,7 +7,8 @@
 
 namespace forkecho::client {
 
-/// Adds the subcommand and its options to `app`; when it is the one that the user names, `chosen` is set.
+/// Adds the subcommand and its options to `app`; when it is the one that the user names, `chosen`
+/// is set.
 void add_compare_command(CLI::App& app, Command& chosen);
 
 }  // namespace forkecho::client

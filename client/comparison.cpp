@@ -11,7 +11,7 @@ namespace {
 using Count = std::optional<std::uint64_t>;
 
 /// The median of those that were measured.
-Count median_of(const std::vector<ServerSample>& samples, Count ServerSample::* member) {
+Count median_of(const std::vector<ServerSample>& samples, Count ServerSample::*member) {
   std::vector<double> values;
   for (const ServerSample& sample : samples) {
     if (sample.*member) values.push_back(static_cast<double>(*(sample.*member)));

@@ -21,9 +21,10 @@ namespace forkecho::client {
 struct ServerSample {
   double cpu_user_s = 0;
   double cpu_system_s = 0;
-  std::optional<std::uint64_t> context_switches;  // empty when processes came or went: theirs are lost
-  std::optional<std::uint64_t> processes;         // in the middle of the slice
-  std::optional<std::uint64_t> pss_bytes;         // likewise
+  std::optional<std::uint64_t>
+      context_switches;                    // empty when processes came or went: theirs are lost
+  std::optional<std::uint64_t> processes;  // in the middle of the slice
+  std::optional<std::uint64_t> pss_bytes;  // likewise
 };
 
 /// The same over all slices.
@@ -44,9 +45,9 @@ struct DesignResult {
   std::optional<Summary> rate;                // completed requests per second
   std::optional<Summary> ratio_to_baseline;
   std::optional<ServerFigures> server;  // empty for a server that somebody else started
-  unsigned rounds_saturated = 0;  // in which a processor of the generator was full
-  bool invalid = false;           // the generator failed in another way, see run.generator.reasons
-  RunResult run;                  // all slices as one
+  unsigned rounds_saturated = 0;        // in which a processor of the generator was full
+  bool invalid = false;  // the generator failed in another way, see run.generator.reasons
+  RunResult run;         // all slices as one
 };
 
 struct Comparison {
@@ -55,7 +56,7 @@ struct Comparison {
   LoadPlan plan;  // of one slice; its target is empty
   unsigned rounds_asked = 0;
   unsigned rounds_done = 0;  // fewer when it was interrupted
-  std::string baseline;      // the design to which the ratios refer; empty when none could be measured
+  std::string baseline;  // the design to which the ratios refer; empty when none could be measured
   std::vector<DesignResult> designs;
 };
 
@@ -80,12 +81,12 @@ std::string choose_baseline(const std::vector<DesignResult>& designs);
 /// Fills in the baseline and every design's ratio to it.
 void relate_to_baseline(Comparison& comparison);
 
-/// As that of a run, over all designs: a wrong reply anywhere first, then INVALID, then anything that
-/// failed. A full processor of the generator is no failure here (comparison_run.h says why).
+/// As that of a run, over all designs: a wrong reply anywhere first, then INVALID, then anything
+/// that failed. A full processor of the generator is no failure here (comparison_run.h says why).
 ExitCode exit_code(const Comparison& comparison);
 
-/// The order in which round `round` takes `count` designs: each round begins one further, so that no
-/// design is always first, while the machine is still cold, or always last.
+/// The order in which round `round` takes `count` designs: each round begins one further, so that
+/// no design is always first, while the machine is still cold, or always last.
 std::vector<std::size_t> order_of_round(std::size_t round, std::size_t count);
 
 }  // namespace forkecho::client

@@ -41,8 +41,8 @@ ConnectionUse use_of(const LoadPlan& plan) {
   return plan.workload == Workload::crr ? ConnectionUse::one_request : ConnectionUse::held;
 }
 
-/// Keeps SIGINT and SIGTERM waiting while it lives: one that comes between two slices ends the next one
-/// at once, as run_load takes what waits, and so ends the rounds like any other.
+/// Keeps SIGINT and SIGTERM waiting while it lives: one that comes between two slices ends the next
+/// one at once, as run_load takes what waits, and so ends the rounds like any other.
 class SignalsKeptWaiting {
  public:
   SignalsKeptWaiting() {
@@ -65,6 +65,17 @@ class SignalsKeptWaiting {
   sigset_t signals_{};
   sigset_t before_{};
 };
+
+/// run_load, whose complaint names the one of several servers that did not answer.
+RunResult load(const LoadPlan& plan, const std::string& name) {
+  try {
+    return run_load(plan, nullptr);
+  } catch (const NothingAnswered& error) {
+    throw NothingAnswered(name + ": " + error.what());
+  } catch (const MalformedTarget& error) {
+    throw MalformedTarget(name + ": " + error.what());
+  }
+}
 
 /// One of those that are compared, and what is known of it so far.
 struct Contender {
@@ -151,14 +162,15 @@ void ComparisonRun::make_rounds() {
   }
 }
 
-/// False when it was interrupted; what it measured until then is forgotten, so that every design has
-/// the same number of slices.
+/// False when it was interrupted; what it measured until then is forgotten, so that every design
+/// has the same number of slices.
 bool ComparisonRun::make_round(unsigned round) {
   std::vector<Slice> slices;
   for (const std::size_t place : order_of_round(round, contenders_.size())) {
     Contender& contender = contenders_[place];
     if (contender.result.not_applicable) continue;
-    if (progress_ != nullptr) progress_->slice_begins(round + 1, plan_.rounds, contender.result.name);
+    if (progress_ != nullptr)
+      progress_->slice_begins(round + 1, plan_.rounds, contender.result.name);
     slices.push_back(make_slice(contender));
     if (slices.back().run.interrupted) return false;
   }
@@ -177,7 +189,7 @@ ComparisonRun::Slice ComparisonRun::make_slice(Contender& contender) const {
   plan.target = contender.address;
   std::optional<ServerSampler> sampler;
   if (contender.server) sampler.emplace(contender.server->pid(), plan.warmup + plan.duration / 2);
-  Slice slice{.contender = &contender, .run = run_load(plan, nullptr), .sample = {}};
+  Slice slice{.contender = &contender, .run = load(plan, contender.result.name), .sample = {}};
   if (sampler) slice.sample = sampler->finish();
   return slice;
 }

@@ -1,12 +1,12 @@
 // run_comparison: measures several servers with the same load, in interleaved rounds. Called by the
 // compare command.
 //
-// Decided 2026-11 (the generator's verdict in a comparison): a closed loop on the servers' own machine
-// always fills a processor, the server's or its own, and `load` calls a run in which it was its own
-// INVALID. A comparison says that as a note to each design it befell, and goes on: its rates are the
-// pair's capacity, which every design shares with the same generator, and processor time per
-// connection is the server's alone. What leaves the plan undone in any other way (no free ports, no
-// descriptors, a worker that died) makes the comparison INVALID.
+// Decided 2026-11 (the generator's verdict in a comparison): a closed loop on the servers' own
+// machine always fills a processor, the server's or its own, and `load` calls a run in which it was
+// its own INVALID. A comparison says that as a note to each design it befell, and goes on: its
+// rates are the pair's capacity, which every design shares with the same generator, and processor
+// time per connection is the server's alone. What leaves the plan undone in any other way (no free
+// ports, no descriptors, a worker that died) makes the comparison INVALID.
 #pragma once
 
 #include <filesystem>
@@ -46,9 +46,9 @@ class ComparisonProgress {
   virtual void slice_begins(unsigned round, unsigned rounds, const std::string& name) = 0;
 };
 
-/// Starts every server, makes the rounds, stops them. When a signal interrupts it, the rounds that were
-/// complete by then are the result. Throws ServerCannotStart, NothingAnswered, MalformedTarget,
-/// std::system_error; whatever happens, no server, socket or file is left.
+/// Starts every server, makes the rounds, stops them. When a signal interrupts it, the rounds that
+/// were complete by then are the result. Throws ServerCannotStart, NothingAnswered,
+/// MalformedTarget, std::system_error; whatever happens, no server, socket or file is left.
 /// `progress` may be null.
 Comparison run_comparison(const ComparisonPlan& plan, ComparisonProgress* progress);
 

@@ -72,10 +72,12 @@ Row server_cells(const std::optional<ServerFigures>& server) {
 
 Row row_of(const DesignResult& design) {
   if (!design.rate) return {design.name, "not applicable"};
-  Row row{design.name, format_count(design.rate->median),
+  Row row{design.name,
+          format_count(design.rate->median),
           format_count(design.rate->min) + "–" + format_count(design.rate->max),
           design.ratio_to_baseline ? format_ratio(design.ratio_to_baseline->median) : not_measured,
-          latency_at(design.run, 0.50), latency_at(design.run, 0.99)};
+          latency_at(design.run, 0.50),
+          latency_at(design.run, 0.99)};
   for (auto& cell : server_cells(design.server)) row.push_back(std::move(cell));
   row.push_back(errors_of(design.run));
   return row;

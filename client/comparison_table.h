@@ -1,5 +1,5 @@
-// The comparison as text for a terminal: the machine and the settings, one line for each design, and
-// what it means in plain words. Pure; the text ends with a line's end.
+// The comparison as text for a terminal: the machine and the settings, one line for each design,
+// and what it means in plain words. Pure; the text ends with a line's end.
 #pragma once
 
 #include <string>

@@ -30,9 +30,9 @@ struct CopyOptions {
 ConnectEnd copy_both_ways(sys::Descriptor socket, const CopyOptions& options);
 
 struct MessageOptions {
-  std::string text;                    // sent as a line
-  sys::Duration every{0};              // from one sending to the next
-  std::optional<std::uint64_t> count;  // empty: for ever
+  std::string text;                      // sent as a line
+  sys::Duration every{0};                // from one sending to the next
+  std::optional<std::uint64_t> count{};  // empty: for ever
   int output = 1;
 };
 

@@ -1,5 +1,5 @@
-// Files that are part of the program: the page's template and Chart.js, put in at build time, so that
-// a report needs nothing but the one file that it is. Constant; safe everywhere.
+// Files that are part of the program: the page's template and Chart.js, put in at build time, so
+// that a report needs nothing but the one file that it is. Constant; safe everywhere.
 #pragma once
 
 #include <string_view>

@@ -66,7 +66,9 @@ std::string format_bytes(std::uint64_t bytes) {
   return bytes < 1024 ? fmt::format("{} B", bytes) : in_units(static_cast<double>(bytes), units);
 }
 
-std::string format_ratio(double ratio) { return fmt::format("{:.2f}×", ratio); }
+std::string format_ratio(double ratio) {
+  return fmt::format("{:.2f}×", ratio);
+}
 
 std::size_t display_width(const std::string& text) {
   // A code point begins at every byte that does not continue one (10xxxxxx).

@@ -1,5 +1,5 @@
-// Figures as a person reads them in a table or a sentence: with units, thousands apart, and three or
-// so digits, since no measurement here is good for more. Pure functions.
+// Figures as a person reads them in a table or a sentence: with units, thousands apart, and three
+// or so digits, since no measurement here is good for more. Pure functions.
 #pragma once
 
 #include <cstdint>

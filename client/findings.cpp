@@ -22,11 +22,14 @@ struct Cost {
 
 std::optional<Cost> cost_of(const DesignResult& design) {
   if (!design.server || !design.server->cpu_us_per_request) return std::nullopt;
-  if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0) return std::nullopt;
+  if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0)
+    return std::nullopt;
   return Cost{*design.server->cpu_us_per_request, *design.server->cpu_us_per_request_rounds};
 }
 
-bool overlap(const Summary& a, const Summary& b) { return a.min <= b.max && b.min <= a.max; }
+bool overlap(const Summary& a, const Summary& b) {
+  return a.min <= b.max && b.min <= a.max;
+}
 
 std::string join(const std::vector<std::string>& parts) {
   std::string text;
@@ -52,15 +55,16 @@ std::string sentence_of_costs(const Comparison& comparison) {
     }
   }
   if (costs.empty()) return {};
-  return fmt::format("A {} costs the server this much processor time: {}.", unit_singular(comparison),
-                     join(costs));
+  return fmt::format("A {} costs the server this much processor time: {}.",
+                     unit_singular(comparison), join(costs));
 }
 
 /// What fork costs more, or less, than `other`; empty when either was not measured.
 std::string difference_to(const Cost& fork, const DesignResult* other, const char* called) {
   const auto cost = other == nullptr ? std::nullopt : cost_of(*other);
   if (!cost) return {};
-  if (overlap(fork.rounds, cost->rounds)) return fmt::format("as much as {}, within the spread of the rounds", called);
+  if (overlap(fork.rounds, cost->rounds))
+    return fmt::format("as much as {}, within the spread of the rounds", called);
   const double difference = fork.mean - cost->mean;
   return fmt::format("{} µs {} than {} ({} as much)", format_three_digits(std::abs(difference)),
                      difference > 0 ? "more" : "less", called,
@@ -80,9 +84,11 @@ std::string sentence_of_fork(const Comparison& comparison) {
   }
   if (differences.empty()) return {};
   return fmt::format(
-      "On this machine a process for every connection costs{} {}; one processor is full at about {} "
+      "On this machine a process for every connection costs{} {}; one processor is full at about "
+      "{} "
       "{} per second with it.",
-      comparison.plan.workload == Workload::rr ? ", for each request," : "", join(differences), format_three_digits(1e6 / cost->mean), unit_of_load(comparison.plan));
+      comparison.plan.workload == Workload::rr ? ", for each request," : "", join(differences),
+      format_three_digits(1e6 / cost->mean), unit_of_load(comparison.plan));
 }
 
 /// For servers that could not be looked into.
@@ -109,7 +115,8 @@ std::string sentence_of_rates(const Comparison& comparison) {
 }
 
 void note_failures(const DesignResult& design, std::vector<std::string>& lines) {
-  const std::uint64_t failed = design.run.requests.failed.all() + design.run.connections.failed.all();
+  const std::uint64_t failed =
+      design.run.requests.failed.all() + design.run.connections.failed.all();
   if (failed > 0) {
     lines.push_back(fmt::format("{}: {} requests or connections failed.", design.name,
                                 format_count(static_cast<double>(failed))));
@@ -122,9 +129,10 @@ void note_failures(const DesignResult& design, std::vector<std::string>& lines) 
 
 void note_generator(const DesignResult& design, unsigned rounds, std::vector<std::string>& lines) {
   if (design.rounds_saturated > 0) {
-    lines.push_back(fmt::format(
-        "{}: in {} of {} rounds a processor of the load generator was full: the server alone may do more.",
-        design.name, design.rounds_saturated, rounds));
+    lines.push_back(
+        fmt::format("{}: in {} of {} rounds a processor of the load generator was full: the server "
+                    "alone may do more.",
+                    design.name, design.rounds_saturated, rounds));
   }
   if (!design.invalid) return;
   for (const std::string& reason : design.run.generator.reasons) {

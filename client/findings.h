@@ -1,8 +1,9 @@
 // What a comparison says in plain words: what a connection costs in each design, and what a process
-// for each connection costs against the others on this machine. It stands under the table and at the
-// head of the page.
+// for each connection costs against the others on this machine. It stands under the table and at
+// the head of the page.
 //
-// Pure. Where the ranges of two designs over the rounds overlap, it says that no difference was seen.
+// Pure. Where the ranges of two designs over the rounds overlap, it says that no difference was
+// seen.
 #pragma once
 
 #include <string>

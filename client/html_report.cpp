@@ -17,11 +17,10 @@ struct Part {
   Json::value_t type;
 };
 
-constexpr std::array comparison_parts{Part{"/settings", Json::value_t::object},
-                                      Part{"/machine", Json::value_t::object},
-                                      Part{"/findings", Json::value_t::array},
-                                      Part{"/notes", Json::value_t::array},
-                                      Part{"/designs", Json::value_t::array}};
+constexpr std::array comparison_parts{
+    Part{"/settings", Json::value_t::object}, Part{"/machine", Json::value_t::object},
+    Part{"/findings", Json::value_t::array}, Part{"/notes", Json::value_t::array},
+    Part{"/designs", Json::value_t::array}};
 constexpr std::array run_parts{Part{"/target", Json::value_t::string},
                                Part{"/plan", Json::value_t::object},
                                Part{"/requests/failed", Json::value_t::object},
@@ -32,7 +31,8 @@ constexpr std::array run_parts{Part{"/target", Json::value_t::string},
                                Part{"/verification", Json::value_t::object}};
 
 template <std::size_t count>
-std::optional<std::string> missing_part(const Json& document, const std::array<Part, count>& parts) {
+std::optional<std::string> missing_part(const Json& document,
+                                        const std::array<Part, count>& parts) {
   for (const auto& [pointer, type] : parts) {
     const Json::json_pointer place(pointer);
     if (!document.contains(place) || document[place].type() != type) {
@@ -50,8 +50,9 @@ std::optional<std::string> what_is_wrong_with_design(const Json& design) {
   const bool whole = design.contains("latency") && design["latency"].is_object() &&
                      design["latency"].contains("from_intended") && design.contains("run") &&
                      design["run"].is_object();
-  return whole ? missing_part(design["run"], run_parts)
-               : std::optional("design " + design["name"].get<std::string>() + " in it is not whole");
+  return whole
+             ? missing_part(design["run"], run_parts)
+             : std::optional("design " + design["name"].get<std::string>() + " in it is not whole");
 }
 
 }  // namespace
@@ -88,7 +89,8 @@ std::string html_report(const std::vector<Json>& documents) {
   // Chart.js first: its own text does not hold the other marker, but a document's could.
   std::string page =
       replace_marker(std::string(embedded_html_template()), "{{chart.js}}", embedded_chart_js());
-  return replace_marker(std::move(page), "{{documents}}", escape_for_script(Json(documents).dump()));
+  return replace_marker(std::move(page), "{{documents}}",
+                        escape_for_script(Json(documents).dump()));
 }
 
 }  // namespace forkecho::client

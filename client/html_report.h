@@ -1,5 +1,5 @@
-// The page of a comparison or of runs: one self-contained HTML file that shows what their JSON says,
-// and holds it. Used by compare, load and report. Pure.
+// The page of a comparison or of runs: one self-contained HTML file that shows what their JSON
+// says, and holds it. Used by compare, load and report. Pure.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -21,8 +21,8 @@ std::optional<std::string> what_is_wrong_with(const nlohmann::ordered_json& docu
 /// JSON that may stand inside a script element: no "<" is left that could end it or open a comment.
 std::string escape_for_script(std::string json);
 
-/// `text` with the one `marker` in it replaced. Throws std::logic_error when it is not there exactly
-/// once.
+/// `text` with the one `marker` in it replaced. Throws std::logic_error when it is not there
+/// exactly once.
 std::string replace_marker(std::string text, std::string_view marker, std::string_view content);
 
 }  // namespace forkecho::client

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/conntrack.h"
 #include "client/first_connection.h"
 #include "client/interrupt.h"
 #include "client/payload.h"
@@ -62,6 +63,7 @@ class Run {
   void wait_until(Moment moment);
   void end_early(Moment now);
   void give_up_if_stalled(Moment now);
+  void note_conntrack();
   void note_deaths();
   sys::Duration measured_for() const;
   GeneratorEvidence evidence();
@@ -83,6 +85,7 @@ class Run {
   bool interrupted_ = false;
   std::uint64_t completed_before_ = 0;
   Moment last_progress_;
+  bool conntrack_exhausted_ = false;
   std::string given_up_;
   std::vector<std::string> dead_workers_;
 };
@@ -192,10 +195,19 @@ void Run::supervise(Progress* progress) {
     next_tick_ += 1s;
     const TimelinePoint& point = timeline_.add_point(seconds(now - clock_.measure_start));
     if (progress != nullptr && now < clock_.measure_end + 1s) progress->second_passed(point);
+    note_conntrack();
     give_up_if_stalled(now);
   }
+  note_conntrack();
   note_deaths();
   timeline_.add_rest(seconds(measured_for()));
+}
+
+/// Looked at each second, since the table empties again after the run.
+void Run::note_conntrack() {
+  if (conntrack_exhausted_ || tally(books_.all(), &WorkerBooks::connections_timed_out) == 0) return;
+  const auto table = read_conntrack();
+  conntrack_exhausted_ = table && is_exhausted(*table);
 }
 
 void Run::note_deaths() {
@@ -230,6 +242,7 @@ GeneratorEvidence Run::evidence() {
       .cpu_percent = cpu_percent(books),
       .ports_exhausted = tally(books, &WorkerBooks::ports_exhausted),
       .descriptors_exhausted = tally(books, &WorkerBooks::descriptors_exhausted),
+      .conntrack_exhausted = conntrack_exhausted_,
       .dead_workers = dead_workers_,
       .given_up = given_up_};
   for (const WorkerBooks& worker : books) {

@@ -59,8 +59,8 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
   command.add_option("-w,--workers", plan.workers, "load processes; 0 = one for each processor")
       ->check(CLI::Range(0U, most_workers))
       ->capture_default_str();
-  auto* duration =
-      add_duration_option(command, "-d,--duration", plan.duration, "length of the measured part");
+  auto* duration = add_duration_option(command, "-d,--duration", plan.duration,
+                                       "length of the measured part", Zero::refused);
   command
       .add_option("-n,--requests", plan.requests,
                   "number of measured requests, instead of a duration")
@@ -77,7 +77,8 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
   add_choice_option(command, "--expect", plan.expect, &parse_expect, "unicode, ascii, none",
                     "what the server does to the text (its --transform)");
   add_duration_option(command, "--warmup", plan.warmup, "load before the measured part");
-  add_duration_option(command, "--timeout", plan.timeout, "of a connect, of a request, of a close");
+  add_duration_option(command, "--timeout", plan.timeout, "of a connect, of a request, of a close",
+                      Zero::refused);
   add_duration_option(command, "--wait-for", plan.wait_for,
                       "how long to wait for the server to be there");
 }
@@ -89,14 +90,10 @@ void add_load_command(CLI::App& app, Command& chosen) {
   command->add_option("TARGET", options->plan.target, "HOST:PORT, [IPV6]:PORT or unix:PATH")
       ->required();
   add_plan_options(*command, options->plan);
-  command
-      ->add_option("--json", options->json_file,
-                   "write the result as JSON to this file; - is standard output")
-      ->type_name("FILE");
-  command
-      ->add_option("--html", options->html_file,
-                   "write the result as a page to this file; - is standard output")
-      ->type_name("FILE");
+  add_result_file_option(*command, "--json", options->json_file,
+                         "write the result as JSON to this file; - is standard output");
+  add_result_file_option(*command, "--html", options->html_file,
+                         "write the result as a page to this file; - is standard output");
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return load(*options); }; });
 }

@@ -64,7 +64,8 @@ void add_verdict(RunResult& sum, const RunResult& more) {
     }
   }
   const double whole = sum.duration_s + more.duration_s;
-  verdict.cpu_percent.resize(std::max(verdict.cpu_percent.size(), more.generator.cpu_percent.size()));
+  verdict.cpu_percent.resize(
+      std::max(verdict.cpu_percent.size(), more.generator.cpu_percent.size()));
   for (std::size_t worker = 0; worker < more.generator.cpu_percent.size() && whole > 0; ++worker) {
     double& mean = verdict.cpu_percent[worker];
     mean += (more.generator.cpu_percent[worker] - mean) * more.duration_s / whole;

@@ -10,9 +10,16 @@
 
 namespace forkecho::client {
 
+enum class Zero { allowed, refused };
+
 /// An option whose value is a duration such as 500ms, 30s, 2m. The default is shown in the help.
 CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
-                                 sys::Duration& destination, const std::string& description);
+                                 sys::Duration& destination, const std::string& description,
+                                 Zero zero = Zero::allowed);
+
+/// An option that names a file to write; an empty name is refused.
+CLI::Option* add_result_file_option(CLI::App& command, const std::string& names,
+                                    std::string& destination, const std::string& description);
 
 /// An option whose value is one of the names that `parse` knows; `choices` lists them: "rr, crr".
 template <typename Enum>

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view ascii_letters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789     ";
 constexpr std::size_t letters = 26;
+constexpr std::size_t block_size = 99'991;  // a prime
 
 std::string ascii_upper(std::string text) {
   for (char& c : text) {
@@ -50,6 +51,24 @@ Exchange unicode_exchange(std::mt19937& random, std::size_t size) {
   return {exchange.request + rest.request, exchange.reply + rest.reply};
 }
 
+Exchange small_exchange(std::mt19937& random, Payload payload, std::size_t size) {
+  return payload == Payload::ascii ? ascii_exchange(random, size) : unicode_exchange(random, size);
+}
+
+/// Long ones repeat a block, of a length that is no multiple of anybody's buffer.
+Exchange long_exchange(std::mt19937& random, Payload payload, std::size_t size) {
+  Exchange whole;
+  if (size > block_size) {
+    const Exchange block = small_exchange(random, payload, block_size);
+    while (size - whole.request.size() > block_size) {
+      whole.request += block.request;
+      whole.reply += block.reply;
+    }
+  }
+  const Exchange rest = small_exchange(random, payload, size - whole.request.size());
+  return {whole.request + rest.request, whole.reply + rest.reply};
+}
+
 std::string expected_reply(Expect expect, const Exchange& exchange) {
   switch (expect) {
     case Expect::unicode:
@@ -70,8 +89,7 @@ std::vector<Exchange> make_exchanges(Payload payload, Expect expect, std::size_t
   std::vector<Exchange> exchanges(count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::string first(1, ascii_letters[i % letters]);
-    Exchange rest = payload == Payload::ascii ? ascii_exchange(random, size - 1)
-                                              : unicode_exchange(random, size - 1);
+    const Exchange rest = long_exchange(random, payload, size - 1);
     const Exchange whole{first + rest.request, ascii_upper(first) + rest.reply};
     exchanges[i] = {whole.request, expected_reply(expect, whole)};
   }

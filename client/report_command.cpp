@@ -11,6 +11,7 @@
 
 #include "client/exit_code.h"
 #include "client/html_report.h"
+#include "client/options.h"
 #include "client/write_file.h"
 
 namespace forkecho::client {
@@ -30,7 +31,8 @@ std::string read_file(const std::string& path) {
 }
 
 nlohmann::ordered_json read_document(const std::string& path) {
-  auto document = nlohmann::ordered_json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  auto document =
+      nlohmann::ordered_json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
   if (document.is_discarded()) throw UsageError(path + ": this is no JSON");
   if (const auto wrong = what_is_wrong_with(document)) throw UsageError(path + ": " + *wrong);
   return document;
@@ -49,8 +51,8 @@ void add_report_command(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand("report", "Make a page of saved results of load and compare");
   const auto options = std::make_shared<ReportOptions>();
   command->add_option("RUN", options->runs, "JSON files that load or compare wrote")->required();
-  command->add_option("--html", options->html_file, "where to write the page; - is standard output")
-      ->type_name("FILE")
+  add_result_file_option(*command, "--html", options->html_file,
+                         "where to write the page; - is standard output")
       ->required();
   command->callback([options, &chosen] { chosen = [options] { return report(*options); }; });
 }

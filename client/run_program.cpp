@@ -25,7 +25,9 @@ constexpr int cannot_execute = 127;  // as a shell says it
 }
 
 /// A Ctrl-C is for the caller, who knows what is to become of its programs.
-void leave_the_terminal() { setpgid(0, 0); }
+void leave_the_terminal() {
+  setpgid(0, 0);
+}
 
 void send_to_file(const char* path, int flags, std::initializer_list<int> descriptors) {
   const int file = sys::check_syscall(open(path, flags | O_CLOEXEC, 0600), path);
@@ -54,7 +56,8 @@ bool read_all(int descriptor, std::string& output, sys::Deadline deadline) {
       if (errno == EINTR) continue;
       sys::throw_errno(errno, "poll");
     }
-    const ssize_t got = sys::retry_on_interrupt([&] { return read(descriptor, part.data(), part.size()); });
+    const ssize_t got =
+        sys::retry_on_interrupt([&] { return read(descriptor, part.data(), part.size()); });
     if (got <= 0) return true;
     output.append(part.data(), static_cast<std::size_t>(got));
   }
@@ -79,7 +82,8 @@ ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline de
   program.start();
   pipe.writing.reset();
   ProgramResult result;
-  const bool ended = read_all(pipe.reading.get(), result.output, deadline) && program.join(deadline);
+  const bool ended =
+      read_all(pipe.reading.get(), result.output, deadline) && program.join(deadline);
   if (ended) {
     result.exitcode = program.exitcode();
   } else {

@@ -69,8 +69,8 @@ struct Lag {
 
 struct GeneratorVerdict {
   bool valid = true;
-  bool processor_full = false;  // a worker's processor may have been the limit
-  bool broke_down = false;      // it lacked something else, or lost a worker
+  bool processor_full = false;       // a worker's processor may have been the limit
+  bool broke_down = false;           // it lacked something else, or lost a worker
   std::vector<std::string> reasons;  // each begins "generator: " or "server: "
   std::vector<double> cpu_percent;   // of one processor, for each worker, over the measured part
   std::optional<Lag> lag;            // empty in a closed loop, where nothing can be late
@@ -80,10 +80,11 @@ struct GeneratorVerdict {
 struct ServerUsage {
   double cpu_user_s = 0;  // of the measured part and the warm-up, as are the requests in totals
   double cpu_system_s = 0;
-  std::optional<double> cpu_us_per_request;  // each of these is empty when it could not be measured
-  std::optional<std::uint64_t> context_switches;
-  std::optional<std::uint64_t> processes;
-  std::optional<std::uint64_t> pss_bytes;
+  std::optional<double>
+      cpu_us_per_request{};  // each of these is empty when it could not be measured
+  std::optional<std::uint64_t> context_switches{};
+  std::optional<std::uint64_t> processes{};
+  std::optional<std::uint64_t> pss_bytes{};
 };
 
 /// What happened since the previous point (or the start), about one second.

@@ -6,7 +6,9 @@
 namespace forkecho::client {
 namespace {
 
-bool is_pool(const ServerDesign& design) { return design.name.starts_with("pool"); }
+bool is_pool(const ServerDesign& design) {
+  return design.name.starts_with("pool");
+}
 
 }  // namespace
 
@@ -43,8 +45,8 @@ std::vector<std::string> options_for(const ServerDesign& design, ConnectionUse u
   std::vector<std::string> options(design.options.begin(), design.options.end());
   if (is_pool(design) && use == ConnectionUse::held) {
     const std::string workers = std::to_string(connections);
-    options.insert(options.end(), {"--pool-start", workers, "--pool-max", workers, "--pool-max-spare",
-                                   workers});
+    options.insert(options.end(),
+                   {"--pool-start", workers, "--pool-max", workers, "--pool-max-spare", workers});
   }
   return options;
 }

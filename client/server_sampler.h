@@ -1,5 +1,5 @@
-// ServerSampler: looks into a server's processes around and in the middle of one slice of load. Used by
-// compare for the servers that it started.
+// ServerSampler: looks into a server's processes around and in the middle of one slice of load.
+// Used by compare for the servers that it started.
 //
 // Of the process that made it; not safe between threads (it forks a child that looks while the load
 // runs).

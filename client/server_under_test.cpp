@@ -47,19 +47,21 @@ std::vector<std::string> ServerUnderTest::command(const char* verb) const {
   return {options_.program, verb, "--control", file(".sock")};
 }
 
-bool ServerUnderTest::is_running() { return process_ && process_->is_alive(); }
+bool ServerUnderTest::is_running() {
+  return process_ && process_->is_alive();
+}
 
 void ServerUnderTest::report_failure(const std::string& what) {
   const std::string said = last_line_of(file(".log"));
-  throw ServerCannotStart(options_.program.filename().string() + " (" + options_.name + ") " + what +
-                          (said.empty() ? "" : ": " + said));
+  throw ServerCannotStart(options_.program.filename().string() + " (" + options_.name + ") " +
+                          what + (said.empty() ? "" : ": " + said));
 }
 
 void ServerUnderTest::start(sys::Deadline deadline) {
   constexpr auto between_questions = std::chrono::milliseconds(10);
   auto argv = command("run");
-  argv.insert(argv.end(), {"--listen", "127.0.0.1:0", "--pidfile", file(".pid"), "--log-file",
-                           file(".log")});
+  argv.insert(argv.end(),
+              {"--listen", "127.0.0.1:0", "--pidfile", file(".pid"), "--log-file", file(".log")});
   argv.insert(argv.end(), options_.options.begin(), options_.options.end());
   process_.emplace(background_program(argv, file(".log")));
   process_->start();

@@ -21,7 +21,8 @@ constexpr std::size_t room_for_a_name = 40;
 std::string parent_directory() {
   const char* chosen = std::getenv("TMPDIR");
   const std::string parent = chosen == nullptr ? "" : chosen;
-  const bool fits = parent.size() + pattern.size() + room_for_a_name < sizeof(sockaddr_un::sun_path);
+  const bool fits =
+      parent.size() + pattern.size() + room_for_a_name < sizeof(sockaddr_un::sun_path);
   return parent.starts_with('/') && fits ? parent : "/tmp";
 }
 

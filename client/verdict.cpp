@@ -34,6 +34,12 @@ std::vector<std::string> breakdowns(const GeneratorEvidence& evidence) {
                     "use more workers",
                     evidence.descriptors_exhausted));
   }
+  if (evidence.conntrack_exhausted) {
+    reasons.push_back(
+        "generator: this machine's table of tracked connections is full, and connects timed out: "
+        "raise "
+        "net.netfilter.nf_conntrack_max");
+  }
   for (const std::string& dead : evidence.dead_workers) reasons.push_back("generator: " + dead);
   return reasons;
 }

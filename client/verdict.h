@@ -22,12 +22,13 @@ inline constexpr double shortest_judged_s = 0.5;
 /// What the workers of a run wrote down about themselves, or what befell them.
 struct GeneratorEvidence {
   double measured_s = 0;              // how long the measured part was
-  std::vector<double> cpu_percent;    // of each worker
+  std::vector<double> cpu_percent{};  // of each worker
   std::uint64_t ports_exhausted = 0;  // connects that failed for want of a local port
   std::uint64_t descriptors_exhausted = 0;
-  int other_error = 0;                    // the last errno of what was counted as "other"; 0 = none
-  std::vector<std::string> dead_workers;  // "worker 2 was killed by signal 9"
-  std::string given_up;  // why the run was ended before its number of requests, if so
+  bool conntrack_exhausted = false;  // while connects timed out
+  int other_error = 0;               // the last errno of what was counted as "other"; 0 = none
+  std::vector<std::string> dead_workers{};  // "worker 2 was killed by signal 9"
+  std::string given_up{};  // why the run was ended before its number of requests, if so
 };
 
 GeneratorVerdict judge(const GeneratorEvidence& evidence);

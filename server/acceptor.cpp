@@ -101,12 +101,12 @@ class Acceptor {
   }
 
  private:
-  bool done() const { return draining_ && queue_empty_ && children_.size() == 0; }
+  bool done() const { return draining_ && (queue_empty_ || door_closed_) && children_.size() == 0; }
 
   bool may_accept() const {
     const bool waits_for_room =
         decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::wait;
-    return !waits_for_room && !queue_empty_ && pause_until_.passed();
+    return !waits_for_room && !door_closed_ && pause_until_.passed();
   }
 
   void wait_for_events() {
@@ -128,7 +128,8 @@ class Acceptor {
   Deadline wait_deadline() const {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
-    if (draining_ && may_accept()) deadline = Deadline::after(sys::Duration::zero());
+    if (draining_ && !queue_empty_ && may_accept())
+      deadline = Deadline::after(sys::Duration::zero());
     return deadline;
   }
 
@@ -156,7 +157,7 @@ class Acceptor {
         tell_children(SIGTERM);
         break;
       default:  // QUIT
-        draining_ = queue_empty_ = true;
+        draining_ = door_closed_ = true;
         tell_children(SIGKILL);
         break;
     }
@@ -207,8 +208,9 @@ class Acceptor {
         found = true;
       }
     }
-    // The supervisor has shut the door before it said TERM: an empty queue stays empty.
-    if (draining_ && !found && may_accept()) queue_empty_ = true;
+    // The supervisor has shut the door before it said TERM: an empty queue stays empty, but for the
+    // last handshakes that were under way; while children are served there is time for them.
+    if (draining_ && may_accept()) queue_empty_ = !found;
   }
 
   bool accept_one(const Listener& listener) {
@@ -221,9 +223,11 @@ class Acceptor {
       case AcceptResult::Outcome::exhausted:
         pause("cannot accept", accepted.error);
         return false;
-      case AcceptResult::Outcome::none:
       case AcceptResult::Outcome::closed:
-        break;
+        door_closed_ = true;
+        return false;
+      case AcceptResult::Outcome::none:
+        return false;
     }
     return false;
   }
@@ -307,7 +311,8 @@ class Acceptor {
   bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
-  bool queue_empty_ = false;
+  bool queue_empty_ = false;  // while draining: nobody waited at the last look
+  bool door_closed_ = false;  // nobody will come any more
   std::uint64_t refused_ = 0;
   Deadline pause_until_ = Deadline::after(sys::Duration::zero());
   Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());

@@ -81,9 +81,11 @@ void add_pool(CLI::App& app, Options& options) {
   app.add_option("--connections-per-worker-life", options.connections_per_worker_life,
                  "Replace a worker after so many connections; 1 = a fresh process for each, forked "
                  "ahead; 0 = never")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--life-jitter", options.life_jitter,
                  "Shorten each worker's life by a random 0..N connections")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }
 
@@ -128,6 +130,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")
       ->default_str("beside the control socket");
   app.add_option("--slots", options.status_slots, "Lines of the status page at most")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_log(app, texts, options, default_log);
 }
@@ -136,6 +139,17 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
+}
+
+/// The sizes that nobody gave follow those that somebody did: a single option never contradicts a
+/// default, which differs from machine to machine.
+void fit_default_sizes(PoolSizes& sizes, const CLI::App& app) {
+  const auto given = [&app](const char* name) { return app.get_option(name)->count() > 0; };
+  if (!given("--pool-max")) sizes.max = std::max({sizes.max, sizes.start, sizes.min_spare});
+  if (!given("--pool-max-spare")) sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
+  if (!given("--pool-min-spare"))
+    sizes.min_spare = std::min({sizes.min_spare, sizes.max_spare, sizes.max});
+  if (!given("--pool-start")) sizes.start = std::min(sizes.start, sizes.max);
 }
 
 void complete(CommandLine& command) {
@@ -176,7 +190,8 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   CLI::App app("forkechod: an uppercase-echo TCP server with a process for every connection",
                "forkechod");
   app.set_version_flag("--version", "forkechod " FORKECHO_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0,
+                         1);  // that there is one is checked below, after unknown words were named
   app.footer(
       "Signals: TERM and the first INT drain; a second one, or QUIT, ends at once.\n"
       "Exit codes: 0 ok, 64 usage, 69 cannot listen or no daemon answers, 70 bug, 71 system, 78 "
@@ -207,10 +222,14 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what());
   }
+  if (app.get_subcommands().empty())
+    return usage_error("A subcommand is required: run, start, stop or status");
   command.verb = run->parsed()     ? Verb::run
                  : start->parsed() ? Verb::start
                  : stop->parsed()  ? Verb::stop
                                    : Verb::status;
+  if (run->parsed() || start->parsed())
+    fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
   if (const std::string wrong = find_contradiction(command.options); !wrong.empty())
     return usage_error(wrong);
   complete(command);

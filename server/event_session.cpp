@@ -16,6 +16,9 @@ using TimePoint = sys::Clock::time_point;
 constexpr std::size_t turn_bytes = 256 * 1024;
 /// As in serve_connection.h: how long late bytes are waited for after we have ended.
 constexpr auto linger_time = std::chrono::seconds(1);
+/// How long a client that reads slowly may take, in all, for the answers to what was received when
+/// the daemon finishes.
+constexpr auto finish_time = std::chrono::seconds(3);
 
 bool has_passed(sys::Duration timeout, TimePoint since, TimePoint now) {
   return timeout != sys::Duration::zero() && now - since >= timeout;
@@ -34,13 +37,14 @@ void EventSession::on_readable(EventBuffers buffers, Meter& meter, TimePoint now
   if (phase_ == Phase::lingering) {
     discard(buffers);
   } else if (phase_ == Phase::open) {
-    receive(buffers, meter, now, turn_bytes);
+    std::size_t share = turn_bytes;
+    receive(buffers, meter, now, share);
   }
 }
 
-void EventSession::receive(EventBuffers buffers, Meter& meter, TimePoint now, std::size_t at_most) {
-  while (at_most > 0 && phase_ == Phase::open && !ending_ && !is_stalled()) {
-    const std::size_t room = std::min(buffers.input.size(), at_most);
+void EventSession::receive(EventBuffers buffers, Meter& meter, TimePoint now, std::size_t& share) {
+  while (share > 0 && phase_ == Phase::open && !ending_ && !is_stalled()) {
+    const std::size_t room = std::min(buffers.input.size(), share);
     const ssize_t received = recv(socket_.get(), buffers.input.data(), room, MSG_DONTWAIT);
     if (received == 0) return end_of_stream(buffers, meter, now);
     if (received < 0) {
@@ -53,7 +57,7 @@ void EventSession::receive(EventBuffers buffers, Meter& meter, TimePoint now, st
     first_byte_seen_ = true;
     last_input_ = now;
     send(uppercaser_.feed(buffers.input.first(count), buffers.scratch), meter, now);
-    at_most -= count;
+    share -= count;
     if (count < room) return;  // the rest, if it comes, is an event of its own
   }
 }
@@ -83,13 +87,19 @@ void EventSession::send(std::string_view data, Meter& meter, TimePoint now) {
   }
 }
 
-void EventSession::on_writable(Meter& meter, TimePoint now) {
+void EventSession::on_writable(EventBuffers buffers, Meter& meter, TimePoint now) {
   std::string rest;
   rest.swap(unsent_);
   send(rest, meter, now);
   if (is_stalled() || ending_) return;
-  if (phase_ == Phase::answering) ending_ = Ending::served;
-  if (ending_after_linger_) end_from_our_side(*ending_after_linger_, now);
+  last_input_ = now;  // nothing was read meanwhile, so the client was not idle
+  if (phase_ == Phase::answering) {
+    ending_ = Ending::served;
+  } else if (ending_after_linger_) {
+    end_from_our_side(*ending_after_linger_, now);
+  } else if (left_to_answer_) {
+    answer_what_is_left(buffers, meter, now);
+  }
 }
 
 void EventSession::end_from_our_side(Ending ending, TimePoint now) {
@@ -110,14 +120,18 @@ void EventSession::discard(EventBuffers buffers) {
   }
 }
 
+/// A client that does not read may not hold up the end of the daemon for longer than this.
+bool EventSession::holds_up_the_end(TimePoint now) const {
+  if (!left_to_answer_) return ending_after_linger_ && now - stalled_since_ >= linger_time;
+  return now - std::max(stalled_since_, finishing_since_) >= linger_time ||
+         now - finishing_since_ >= finish_time;
+}
+
 std::optional<Ending> EventSession::expired(TimePoint now) const {
   if (has_passed(timeouts_.lifetime, opened_, now)) return Ending::lifetime_timeout;
   if (is_stalled()) {
-    // A client that does not read may not hold up the end of the daemon for longer than this.
-    const bool too_long = ending_after_linger_ && now - stalled_since_ >= linger_time;
-    return too_long || has_passed(timeouts_.write, stalled_since_, now)
-               ? std::optional(Ending::write_timeout)
-               : std::nullopt;
+    const bool too_long = holds_up_the_end(now) || has_passed(timeouts_.write, stalled_since_, now);
+    return too_long ? std::optional(Ending::write_timeout) : std::nullopt;
   }
   if (!first_byte_seen_ && timeouts_.first_byte.count() != 0) {
     return has_passed(timeouts_.first_byte, opened_, now)
@@ -136,7 +150,7 @@ void EventSession::check_timeouts(TimePoint now, Meter& meter) {
   const auto why = expired(now);
   if (!why) return;
   if (is_stalled()) {
-    ending_ = ending_after_linger_.value_or(*why);
+    ending_ = ending_after_linger_.value_or(left_to_answer_ ? Ending::drain_timeout : *why);
     return;
   }
   char rest[Uppercaser::max_output(0)];
@@ -145,18 +159,26 @@ void EventSession::check_timeouts(TimePoint now, Meter& meter) {
 }
 
 void EventSession::finish(EventBuffers buffers, Meter& meter, TimePoint now) {
-  if (phase_ != Phase::open || ending_after_linger_) return;
+  if (phase_ == Phase::lingering || left_to_answer_) return;
   int queued = 0;
-  ioctl(socket_.get(), FIONREAD, &queued);
-  receive(buffers, meter, now, static_cast<std::size_t>(queued));
-  if (ending_ || phase_ != Phase::open) return;
+  if (phase_ == Phase::open && !ending_after_linger_) ioctl(socket_.get(), FIONREAD, &queued);
+  left_to_answer_ = static_cast<std::size_t>(queued);
+  finishing_since_ = now;
+  if (!is_stalled()) answer_what_is_left(buffers, meter, now);
+}
+
+void EventSession::answer_what_is_left(EventBuffers buffers, Meter& meter, TimePoint now) {
+  receive(buffers, meter, now, *left_to_answer_);
+  if (ending_ || is_stalled() || phase_ != Phase::open) return;
   // The client may have ended as well: then it was served to its end.
-  char next = 0;
-  if (!is_stalled() && recv(socket_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
-    return end_of_stream(buffers, meter, now);
-  }
-  if (!is_stalled()) send(uppercaser_.finish(buffers.scratch), meter, now);
+  if (client_has_ended()) return end_of_stream(buffers, meter, now);
+  send(uppercaser_.finish(buffers.scratch), meter, now);
   if (!ending_) end_from_our_side(Ending::drain_timeout, now);
+}
+
+bool EventSession::client_has_ended() const {
+  char next = 0;
+  return recv(socket_.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 }  // namespace forkecho::server

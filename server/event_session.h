@@ -31,13 +31,14 @@ class EventSession {
   /// this turn is used up, or the client is slow. Sets ending() when the connection is over.
   void on_readable(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// There is room to send what was left.
-  void on_writable(Meter& meter, sys::Clock::time_point now);
+  void on_writable(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// True while bytes wait for the client to read: then it is to be watched for room, not for
   /// input.
   bool is_stalled() const { return !unsent_.empty(); }
   /// Whether the next deadline has passed; sets ending() if so.
   void check_timeouts(sys::Clock::time_point now, Meter& meter);
-  /// Answers what has been received by now, then half-closes and lets late bytes run out.
+  /// Answers what has been received by now, then half-closes and lets late bytes run out. What a
+  /// slow client has no room for goes out with on_writable, within a bound of time.
   void finish(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// Set once the connection is over and its socket may be closed.
   std::optional<Ending> ending() const { return ending_; }
@@ -48,11 +49,14 @@ class EventSession {
     answering,  // the client has ended: the rest of the answer goes out
     lingering,  // we have ended: what still comes is discarded, within a bound
   };
-  void receive(EventBuffers buffers, Meter& meter, sys::Clock::time_point now, std::size_t at_most);
+  void receive(EventBuffers buffers, Meter& meter, sys::Clock::time_point now, std::size_t& share);
+  void answer_what_is_left(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
+  bool client_has_ended() const;
   void send(std::string_view data, Meter& meter, sys::Clock::time_point now);
   void end_of_stream(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   void end_from_our_side(Ending ending, sys::Clock::time_point now);
   void discard(EventBuffers buffers);
+  bool holds_up_the_end(sys::Clock::time_point now) const;
   std::optional<Ending> expired(sys::Clock::time_point now) const;
 
   sys::Descriptor socket_;
@@ -63,7 +67,9 @@ class EventSession {
   sys::Clock::time_point opened_;
   sys::Clock::time_point last_input_;
   sys::Clock::time_point stalled_since_{};
+  sys::Clock::time_point finishing_since_{};
   sys::Clock::time_point lingering_since_{};
+  std::optional<std::size_t> left_to_answer_;  // set by finish
   std::optional<Ending> ending_after_linger_;
   std::optional<Ending> ending_;
   std::string unsent_;

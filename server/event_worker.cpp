@@ -99,7 +99,7 @@ class EventWorker {
   }
 
   int timeout_ms() const {
-    if (leaving() && !queue_empty_) return 0;
+    if (leaving() && !queue_empty_ && watching_listeners_) return 0;
     const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
     return must_sweep ? static_cast<int>(sweep_period.count()) : -1;
   }
@@ -114,7 +114,9 @@ class EventWorker {
         handle_session(event);
       }
     }
-    if (leaving() && !accepted && watching_listeners_) queue_empty_ = true;
+    // Of many events some are shown later: that no listener was among these says nothing yet.
+    if (leaving() && !accepted && watching_listeners_ && ready_ < events_.size())
+      queue_empty_ = true;
   }
 
   const Listener* listener_of(int fd) const {
@@ -161,7 +163,7 @@ class EventWorker {
     if (found == sessions_.end()) return;
     EventSession& session = found->second.session;
     if (found->second.for_room) {
-      session.on_writable(slot_.meter, now_);
+      session.on_writable(buffers(), slot_.meter, now_);
     } else {
       session.on_readable(buffers(), slot_.meter, now_);
     }

@@ -18,11 +18,15 @@
 namespace forkecho::server {
 namespace {
 
+using sys::Clock;
 using sys::Deadline;
 
 constexpr std::size_t chunk_size = 64 * 1024;
 constexpr sys::Duration orderly_close_time = std::chrono::seconds(1);
 constexpr std::size_t orderly_close_bytes = 16 * 1024 * 1024;
+/// How long a client that reads slowly may take, in all, for the answers to what was received when
+/// the daemon finishes.
+constexpr sys::Duration finish_time = std::chrono::seconds(3);
 
 /// All that a serving process writes to outside its stack, side by side: of each page that a child
 /// touches it gets a copy, and a small request then touches one.
@@ -40,7 +44,8 @@ Deadline deadline_unless_off(sys::Duration timeout) {
 
 enum class Wait { ready, timed_out };
 
-/// Waits for `events`; a signal ends the wait as if they had come, and the caller's call tells.
+/// Waits for `events`; a signal ends the wait as if they had come: the caller's call must not
+/// block, and its next wait has the same deadline.
 Wait wait_for(int socket, short events, Deadline deadline) {
   pollfd entry{.fd = socket, .events = events, .revents = 0};
   const int ready = poll(&entry, 1, deadline.poll_timeout_ms());
@@ -77,10 +82,12 @@ class Conversation {
   /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets
   /// over_.
   ssize_t receive() {
+    const Deadline silence = silence_deadline();
     for (;;) {
       if (finishing()) return receive_what_is_left();
-      if (waits_with_deadline_ && !wait_for_request()) return -1;
-      const ssize_t received = recv(socket_, working.input, sizeof working.input, 0);
+      if (waits_with_deadline_ && !wait_for_request(silence)) return -1;
+      const ssize_t received = recv(socket_, working.input, sizeof working.input,
+                                    waits_with_deadline_ ? MSG_DONTWAIT : 0);
       if (received >= 0) return received;
       if (errno != EINTR && errno != EAGAIN) return reset_by_client();
     }
@@ -112,16 +119,22 @@ class Conversation {
     return -1;
   }
 
-  bool wait_for_request() {
-    const sys::Duration silence = first_byte_seen_ || timeouts_.first_byte.count() == 0
-                                      ? timeouts_.idle
-                                      : timeouts_.first_byte;
-    const Deadline deadline = earlier(deadline_unless_off(silence), lifetime_);
-    if (wait_for(socket_, POLLIN, deadline) == Wait::ready) return true;
-    end_from_our_side(lifetime_.passed() ? Ending::lifetime_timeout
-                      : first_byte_seen_ || timeouts_.first_byte.count() == 0
-                          ? Ending::idle_timeout
-                          : Ending::first_byte_timeout);
+  bool waits_for_first_byte() const {
+    return !first_byte_seen_ && timeouts_.first_byte.count() != 0;
+  }
+
+  Deadline silence_deadline() const {
+    return deadline_unless_off(waits_for_first_byte() ? timeouts_.first_byte : timeouts_.idle);
+  }
+
+  bool wait_for_request(Deadline silence) {
+    // A client that never stops sending would else never let a wait time out.
+    const bool too_old = lifetime_.passed();
+    if (!too_old && wait_for(socket_, POLLIN, earlier(silence, lifetime_)) == Wait::ready)
+      return true;
+    end_from_our_side(lifetime_.passed()       ? Ending::lifetime_timeout
+                      : waits_for_first_byte() ? Ending::first_byte_timeout
+                                               : Ending::idle_timeout);
     return false;
   }
 
@@ -139,34 +152,42 @@ class Conversation {
   }
 
   void send_all(std::string_view data) {
-    Deadline stall = Deadline::never();
+    std::optional<Clock::time_point> stalled_since;
     while (!data.empty() && !over_) {
       const ssize_t sent = ::send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent > 0) {
         meter_.bytes_out.add(static_cast<std::uint64_t>(sent));
         data.remove_prefix(static_cast<std::size_t>(sent));
-        stall = Deadline::never();
+        stalled_since.reset();
       } else if (errno == EAGAIN) {
-        if (stall.is_never()) stall = stall_deadline();
-        wait_for_room(stall);
+        if (!stalled_since) stalled_since = Clock::now();
+        wait_for_room(*stalled_since);
       } else if (errno != EINTR) {
         reset_by_client();
       }
     }
   }
 
-  Deadline stall_deadline() const {
-    return earlier(deadline_unless_off(timeouts_.write), lifetime_);
-  }
-
-  void wait_for_room(Deadline stall) {
-    // A client that does not read may not hold up the end of the daemon for longer than this.
-    if (finishing()) stall = earlier(stall, Deadline::after(orderly_close_time));
-    const Wait result = wait_for(socket_, POLLOUT, stall);
-    if (result == Wait::ready) return;
+  void wait_for_room(Clock::time_point stalled_since) {
+    const Deadline deadline =
+        finishing() ? finish_deadline(stalled_since) : stall_deadline(stalled_since);
+    if (wait_for(socket_, POLLOUT, deadline) == Wait::ready) return;
     over_ = finishing()          ? Ending::drain_timeout
             : lifetime_.passed() ? Ending::lifetime_timeout
                                  : Ending::write_timeout;
+  }
+
+  Deadline stall_deadline(Clock::time_point stalled_since) const {
+    if (timeouts_.write == sys::Duration::zero()) return lifetime_;
+    return earlier(Deadline::at(stalled_since + timeouts_.write), lifetime_);
+  }
+
+  /// A client that does not read may not hold up the end of the daemon for longer than this.
+  Deadline finish_deadline(Clock::time_point stalled_since) {
+    if (!finishing_since_) finishing_since_ = Clock::now();
+    const auto start = std::max(stalled_since, *finishing_since_);
+    return earlier(Deadline::at(start + orderly_close_time),
+                   Deadline::at(*finishing_since_ + finish_time));
   }
 
   const int socket_;
@@ -177,6 +198,7 @@ class Conversation {
   const bool waits_with_deadline_;
   bool first_byte_seen_ = false;
   std::optional<std::size_t> left_to_answer_;
+  std::optional<Clock::time_point> finishing_since_;  // seen first while the client was slow
   std::optional<Ending> over_;
 };
 

@@ -11,6 +11,7 @@ namespace {
 
 char* room = nullptr;
 std::size_t room_size = 0;
+bool room_is_clear = false;  // of arguments and environment; beside the others, on the same page
 
 /// The strings of argv and then of environ lie one behind the other on the stack (System V ABI).
 char* end_of_adjacent_strings(char* end, char** strings) {
@@ -21,28 +22,29 @@ char* end_of_adjacent_strings(char* end, char** strings) {
   return end;
 }
 
-void move_to_heap(char** strings) {
-  for (; *strings != nullptr; ++strings) {
-    if (char* copy = strdup(*strings)) *strings = copy;
-  }
+/// Before the first title, and not before: until then the arguments are read, and what follows them
+/// must not show in ps, where everybody could read the environment.
+[[gnu::cold]] void clear_room() {
+  std::memset(room, 0, room_size);
+  room_is_clear = true;
 }
 
 }  // namespace
 
 void remember_title_room(int argc, char** argv) {
   if (argc == 0) return;
-  char* const begin = argv[0];
-  char* const end = end_of_adjacent_strings(end_of_adjacent_strings(begin, argv), environ);
-  move_to_heap(argv);
-  move_to_heap(environ);
-  room = begin;
-  room_size = static_cast<std::size_t>(end - begin);
-  // One string, so that set_process_title clears up to its end.
-  std::replace(begin, end - 1, '\0', ' ');
+  char* end = end_of_adjacent_strings(argv[0], argv);
+  end = end_of_adjacent_strings(end, environ);
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (char* copy = strdup(*variable)) *variable = copy;
+  }
+  room = argv[0];
+  room_size = static_cast<std::size_t>(end - room);
 }
 
 [[gnu::hot]] void set_process_title(std::string_view title) {
   if (room_size < 2) return;
+  if (!room_is_clear) clear_room();
   const std::size_t length = std::min(title.size(), room_size - 1);
   // Volatile keeps the loops from becoming calls of memcpy and memset: each would fault in one more
   // page of the program in a child just forked.

@@ -19,7 +19,8 @@ std::string line_of(const std::string& text, const std::string& start) {
 TEST(ComparisonTable, HasALineForEachDesign) {
   const std::string table = comparison_table(sample_comparison());
   const std::string fork = line_of(table, "fork ");
-  for (const char* figure : {"1,000", "900–1,100", "1.00×", "1.50 ms", "100 µs", "17", "3.00 MiB"}) {
+  for (const char* figure :
+       {"1,000", "900–1,100", "1.00×", "1.50 ms", "100 µs", "17", "3.00 MiB"}) {
     EXPECT_THAT(fork, HasSubstr(figure));
   }
   EXPECT_THAT(line_of(table, "pool-shared "), HasSubstr("2.00×"));
@@ -28,13 +29,15 @@ TEST(ComparisonTable, HasALineForEachDesign) {
 TEST(ComparisonTable, SaysWhatIsNotApplicableAndWhy) {
   const std::string table = comparison_table(sample_comparison());
   EXPECT_THAT(line_of(table, "iterative  "), HasSubstr("not applicable"));
-  EXPECT_THAT(table, HasSubstr("iterative is not applicable: it serves one connection at a time.\n"));
+  EXPECT_THAT(table,
+              HasSubstr("iterative is not applicable: it serves one connection at a time.\n"));
 }
 
 TEST(ComparisonTable, NamesTheMachineAndTheLimitOfOne) {
   const std::string table = comparison_table(sample_comparison());
   EXPECT_THAT(table, HasSubstr("A Processor, 2 processors, 4.00 GiB memory, Linux 6.1"));
-  EXPECT_THAT(table, HasSubstr("On one machine the figure is the pair's capacity, not the server's."));
+  EXPECT_THAT(table,
+              HasSubstr("On one machine the figure is the pair's capacity, not the server's."));
 }
 
 TEST(ComparisonTable, AlignsItsColumns) {

@@ -28,7 +28,8 @@ TEST(DesignSlices, SumContextSwitchesWhenAllAreKnown) {
   DesignSlices slices;
   DesignResult design;
   for (int i = 0; i < 2; ++i) {
-    slices.add(sample_slice(10, 1000), ServerSample{.context_switches = 21, .processes = {}, .pss_bytes = {}});
+    slices.add(sample_slice(10, 1000),
+               ServerSample{.context_switches = 21, .processes = {}, .pss_bytes = {}});
   }
   slices.fill_in(design);
   EXPECT_EQ(design.server->context_switches, 42U);
@@ -70,7 +71,7 @@ TEST(ExitCodeOfAComparison, PutsAWrongReplyFirstThenInvalidThenFailures) {
 TEST(ExitCodeOfAComparison, IsNotSpoiltByAFullProcessorOfTheGenerator) {
   DesignSlices slices;
   RunResult full = sample_slice(10, 1000);
-  full.generator = judge({.measured_s = 1, .cpu_percent = {99, 50}, .ports_exhausted = 0, .descriptors_exhausted = 0, .other_error = 0, .dead_workers = {}, .given_up = {}});
+  full.generator = judge({.measured_s = 1, .cpu_percent = {99, 50}, .ports_exhausted = 0});
   ASSERT_FALSE(full.generator.valid);
   slices.add(full, std::nullopt);
   Comparison comparison = sample_comparison();
@@ -82,7 +83,7 @@ TEST(ExitCodeOfAComparison, IsNotSpoiltByAFullProcessorOfTheGenerator) {
 TEST(ExitCodeOfAComparison, IsInvalidWhenPortsRanOut) {
   DesignSlices slices;
   RunResult bad = sample_slice(10, 1000);
-  bad.generator = judge({.measured_s = 1, .cpu_percent = {99, 50}, .ports_exhausted = 3, .descriptors_exhausted = 0, .other_error = 0, .dead_workers = {}, .given_up = {}});
+  bad.generator = judge({.measured_s = 1, .cpu_percent = {99, 50}, .ports_exhausted = 3});
   slices.add(bad, std::nullopt);
   Comparison comparison = sample_comparison();
   slices.fill_in(comparison.designs[1]);

@@ -37,7 +37,9 @@ void expect_books_agree(const RunResult& result, const EchoDouble& server) {
   EXPECT_EQ(result.totals.bytes_in, server.books().bytes_out);
 }
 
-std::string name_of(const ::testing::TestParamInfo<Workload>& info) { return std::string(to_string(info.param)); }
+std::string name_of(const ::testing::TestParamInfo<Workload>& info) {
+  return std::string(to_string(info.param));
+}
 
 class Right : public ::testing::TestWithParam<Workload> {};
 INSTANTIATE_TEST_SUITE_P(Conversation, Right, ::testing::Values(Workload::rr, Workload::crr),
@@ -59,16 +61,18 @@ TEST_P(Right, RepliesLeaveNothingToComplainAbout) {
 
 TEST_P(Right, RepliesOfMoreThanTheSocketsHoldCrossTheRequest) {
   const EchoDouble server;
-  LoadPlan plan = plan_for(server, GetParam(), 4);
+  LoadPlan plan = plan_for(server, GetParam(), 2);
+  plan.timeout = 30s;
   plan.size = 16 * 1024 * 1024 + 3;
   const RunResult result = run_load(plan, nullptr);
-  EXPECT_EQ(result.requests.completed, 4U);
+  EXPECT_EQ(result.requests.completed, 2U);
   EXPECT_EQ(result.verification.wrong(), 0U);
   expect_books_agree(result, server);
 }
 
 TEST_P(Right, RepliesComeThroughAUnixSocketToo) {
-  const EchoDouble server({.unix_path = ::testing::TempDir() + "forkecho-conversation-" + std::to_string(getpid())});
+  const EchoDouble server(
+      {.unix_path = ::testing::TempDir() + "forkecho-conversation-" + std::to_string(getpid())});
   const RunResult result = run_load(plan_for(server, GetParam(), 100), nullptr);
   EXPECT_EQ(result.requests.completed, 100U);
   EXPECT_EQ(result.verification.wrong(), 0U);
@@ -158,11 +162,12 @@ TEST(Conversation, OrderlyEndBetweenRequestsIsNoError) {
   LoadPlan plan = plan_for(server, Workload::rr, 200);
   plan.connections = 1;
   const RunResult result = run_load(plan, nullptr);
-  // The end may cross a request that is under way already: then that one failed, and nothing else did.
+  // The end may cross a request that is under way already: then that one failed, and nothing else
+  // did.
   EXPECT_EQ(result.verification.wrong(), 0U);
   EXPECT_EQ(result.requests.failed.timeout + result.requests.failed.other, 0U);
   EXPECT_GE(result.requests.completed, 160U);
-  EXPECT_GE(result.connections.opened, 40U - 1);
+  EXPECT_GE(result.connections.opened, 33U);
   expect_balance(result);
 }
 

@@ -42,7 +42,9 @@ TEST(FormatBytes, CountsInPowersOfTwo) {
   EXPECT_EQ(format_bytes(3ULL << 29), "1.50 GiB");
 }
 
-TEST(FormatRatio, HasTwoDecimals) { EXPECT_EQ(format_ratio(0.966), "0.97×"); }
+TEST(FormatRatio, HasTwoDecimals) {
+  EXPECT_EQ(format_ratio(0.966), "0.97×");
+}
 
 TEST(DisplayWidth, CountsCodePoints) {
   EXPECT_EQ(display_width(""), 0U);

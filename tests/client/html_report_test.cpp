@@ -71,13 +71,16 @@ TEST(WhatIsWrongWith, AcceptsWhatForkechoWrites) {
 TEST(WhatIsWrongWith, SaysWhatIsMissing) {
   EXPECT_THAT(what_is_wrong_with(Json::array()), testing::Optional(HasSubstr("no JSON object")));
   EXPECT_THAT(what_is_wrong_with(Json::object()), testing::Optional(HasSubstr("no \"schema\"")));
-  EXPECT_THAT(what_is_wrong_with(Json{{"schema", 2}}), testing::Optional(HasSubstr("its schema is 2")));
+  EXPECT_THAT(what_is_wrong_with(Json{{"schema", 2}}),
+              testing::Optional(HasSubstr("its schema is 2")));
   EXPECT_THAT(what_is_wrong_with(Json{{"schema", 1}}), testing::Optional(HasSubstr("\"target\"")));
   Json comparison = to_json(sample_comparison());
   comparison["designs"][1]["run"].erase("latency");
-  EXPECT_THAT(what_is_wrong_with(comparison), testing::Optional(HasSubstr("\"latency/from_intended\"")));
+  EXPECT_THAT(what_is_wrong_with(comparison),
+              testing::Optional(HasSubstr("\"latency/from_intended\"")));
   comparison["designs"][1].erase("latency");
-  EXPECT_THAT(what_is_wrong_with(comparison), testing::Optional(HasSubstr("design fork in it is not whole")));
+  EXPECT_THAT(what_is_wrong_with(comparison),
+              testing::Optional(HasSubstr("design fork in it is not whole")));
 }
 
 }  // namespace

@@ -15,9 +15,9 @@ namespace forkecho::client {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::HasSubstr;
 using testing::Answer;
 using testing::EchoDouble;
+using ::testing::HasSubstr;
 
 LoadPlan short_plan(const std::string& target) {
   LoadPlan plan;
@@ -31,7 +31,8 @@ LoadPlan short_plan(const std::string& target) {
 
 std::size_t open_descriptors() {
   std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    ++count;
   return count;
 }
 
@@ -53,7 +54,8 @@ TEST(Load, RateIsOfTheMeasuredPart) {
   const EchoDouble server;
   const RunResult result = run_load(short_plan(server.target()), nullptr);
   EXPECT_GE(result.duration_s, 0.3);
-  EXPECT_NEAR(result.achieved_rps, static_cast<double>(result.requests.completed) / result.duration_s, 1e-6);
+  EXPECT_NEAR(result.achieved_rps,
+              static_cast<double>(result.requests.completed) / result.duration_s, 1e-6);
   EXPECT_FALSE(result.requested_rps);
   EXPECT_EQ(result.from_intended->count(), result.requests.completed);
   EXPECT_EQ(result.from_intended->max(), result.from_send->max());
@@ -85,7 +87,8 @@ TEST(Load, NothingThereIsSaidAtOnce) {
     run_load(plan, nullptr);
     FAIL() << "nothing can have answered";
   } catch (const NothingAnswered& error) {
-    EXPECT_THAT(error.what(), HasSubstr("nothing answers at " + plan.target + ": Connection refused"));
+    EXPECT_THAT(error.what(),
+                HasSubstr("nothing answers at " + plan.target + ": Connection refused"));
   }
 }
 
@@ -147,7 +150,9 @@ TEST(Load, KilledWorkerMakesItInvalidAndTheSumsStillHold) {
   LoadPlan plan = short_plan(server.target());
   plan.duration = 1200ms;
   struct KillAWorker : Progress {
-    void second_passed(const TimelinePoint&) override { kill(mp::active_children().back(), SIGKILL); }
+    void second_passed(const TimelinePoint&) override {
+      kill(mp::active_children().back(), SIGKILL);
+    }
   } progress;
   const RunResult result = run_load(plan, &progress);
   EXPECT_FALSE(result.generator.valid);
@@ -168,8 +173,9 @@ TEST(Load, TooFewDescriptorsAreTheGeneratorsFault) {
     const rlimit few{.rlim_cur = 100, .rlim_max = 100};
     setrlimit(RLIMIT_NOFILE, &few);
     const RunResult result = run_load(plan, nullptr);
-    const bool told = !result.generator.reasons.empty() &&
-                      result.generator.reasons[0].find("generator: no descriptor") != std::string::npos;
+    const bool told =
+        !result.generator.reasons.empty() &&
+        result.generator.reasons[0].find("generator: no descriptor") != std::string::npos;
     mp::leave(told ? exit_code(result) : 99);
   });
   limited.start();
@@ -185,7 +191,8 @@ TEST(Load, SilentServerGivesARunByNumberAnEnd) {
   const RunResult result = run_load(plan, nullptr);
   EXPECT_EQ(result.requests.completed, 0U);
   ASSERT_EQ(result.generator.reasons.size(), 1U);
-  EXPECT_THAT(result.generator.reasons[0], HasSubstr("server: no reply for 5 s: given up after 0 of 1000000 requests"));
+  EXPECT_THAT(result.generator.reasons[0],
+              HasSubstr("server: no reply for 5 s: given up after 0 of 1000000 requests"));
   EXPECT_TRUE(result.generator.valid);
   EXPECT_EQ(exit_code(result), exit_failed);
 }

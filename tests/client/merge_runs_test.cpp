@@ -49,7 +49,10 @@ TEST(AddSlice, ContinuesTheTimeline) {
 TEST(AddSlice, KeepsEachReasonOnceAndTheWorstLag) {
   RunResult sum;
   RunResult bad = sample_slice(100, 1000);
-  bad.generator = {.valid = false, .reasons = {"generator: a", "generator: b"}, .cpu_percent = {100, 80}, .lag = Lag{1, 5, 9}};
+  bad.generator = {.valid = false,
+                   .reasons = {"generator: a", "generator: b"},
+                   .cpu_percent = {100, 80},
+                   .lag = Lag{1, 5, 9}};
   add_slice(sum, sample_slice(100, 1000));
   add_slice(sum, bad);
   add_slice(sum, bad);

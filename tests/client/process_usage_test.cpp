@@ -34,13 +34,15 @@ TEST(ParseProcessStat, IsNotMisledByTheName) {
 }
 
 TEST(ParseProcessStat, RefusesWhatIsNoSuchLine) {
-  for (const char* text : {"", "42", "42 (x)", "42 (x) S 7 1", "x (x) S 7 1 1 0 -1 0 0 0 0 0 1 2 3 4 5"}) {
+  for (const char* text :
+       {"", "42", "42 (x)", "42 (x) S 7 1", "x (x) S 7 1 1 0 -1 0 0 0 0 0 1 2 3 4 5"}) {
     EXPECT_FALSE(parse_process_stat(text)) << text;
   }
 }
 
 TEST(ParseProcField, FindsAKeyAtTheStartOfALine) {
-  const char* text = "nonvoluntary_ctxt_switches:\t5\nvoluntary_ctxt_switches:\t17\nPss_Dirty: 3 kB\nPss:  9 kB";
+  const char* text =
+      "nonvoluntary_ctxt_switches:\t5\nvoluntary_ctxt_switches:\t17\nPss_Dirty: 3 kB\nPss:  9 kB";
   EXPECT_EQ(parse_proc_field(text, "voluntary_ctxt_switches:"), 17U);
   EXPECT_EQ(parse_proc_field(text, "nonvoluntary_ctxt_switches:"), 5U);
   EXPECT_EQ(parse_proc_field(text, "Pss:"), 9U);

@@ -8,8 +8,8 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(RunProgram, GivesOutputAndExitCode) {
-  const auto result = run_program({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"},
-                                  sys::Deadline::after(10s));
+  const auto result =
+      run_program({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, sys::Deadline::after(10s));
   EXPECT_EQ(result.output, "out\n");
   EXPECT_EQ(result.exitcode, 3);
 }

@@ -20,7 +20,8 @@ TEST(ServerDesign, OneThatServesOneAtATimeCannotHoldTwo) {
   const auto& iterative = *find_server_design("iterative");
   EXPECT_FALSE(why_not_applicable(iterative, ConnectionUse::one_request, 16));
   EXPECT_FALSE(why_not_applicable(iterative, ConnectionUse::held, 1));
-  EXPECT_THAT(why_not_applicable(iterative, ConnectionUse::held, 2), testing::Optional(HasSubstr("2 are to be held")));
+  EXPECT_THAT(why_not_applicable(iterative, ConnectionUse::held, 2),
+              testing::Optional(HasSubstr("2 are to be held")));
   EXPECT_FALSE(why_not_applicable(*find_server_design("fork"), ConnectionUse::held, 1000));
 }
 

@@ -49,7 +49,8 @@ TEST_F(ServerUnderTestTest, StartsOnAPortOfTheKernelsChoiceAndStops) {
 
 TEST_F(ServerUnderTestTest, SaysWhyItDidNotStart) {
   behave("dies");
-  EXPECT_THAT(message_of_start(), HasSubstr("(fork) ended at once: cannot listen: the double was told to die"));
+  EXPECT_THAT(message_of_start(),
+              HasSubstr("(fork) ended at once: cannot listen: the double was told to die"));
 }
 
 TEST_F(ServerUnderTestTest, DoesNotWaitForEverForAServerThatIsSilent) {
@@ -78,7 +79,8 @@ TEST_F(ServerUnderTestTest, EndsWithItsOwner) {
 }
 
 TEST(ParseServerStatus, ReadsPidAndFirstAddress) {
-  const auto status = parse_server_status(R"({"pid":7,"listen":["127.0.0.1:1","[::1]:2"],"x":null})");
+  const auto status =
+      parse_server_status(R"({"pid":7,"listen":["127.0.0.1:1","[::1]:2"],"x":null})");
   ASSERT_TRUE(status);
   EXPECT_EQ(status->pid, 7);
   EXPECT_EQ(status->address, "127.0.0.1:1");

@@ -12,9 +12,13 @@ TEST(Median, IsTheMiddleValue) {
   EXPECT_EQ(median(Values{7}), 7);
 }
 
-TEST(Median, OfAnEvenNumberIsTheMeanOfTheTwoInTheMiddle) { EXPECT_EQ(median(Values{4, 1, 10, 2}), 3); }
+TEST(Median, OfAnEvenNumberIsTheMeanOfTheTwoInTheMiddle) {
+  EXPECT_EQ(median(Values{4, 1, 10, 2}), 3);
+}
 
-TEST(Median, OfNothingIsNothing) { EXPECT_FALSE(median(Values{})); }
+TEST(Median, OfNothingIsNothing) {
+  EXPECT_FALSE(median(Values{}));
+}
 
 TEST(Summarise, KeepsTheRoundsInTheirOrder) {
   const auto summary = summarise({5, 1, 3});
@@ -25,7 +29,9 @@ TEST(Summarise, KeepsTheRoundsInTheirOrder) {
   EXPECT_EQ(summary->rounds, (Values{5, 1, 3}));
 }
 
-TEST(Summarise, OfNothingIsNothing) { EXPECT_FALSE(summarise({})); }
+TEST(Summarise, OfNothingIsNothing) {
+  EXPECT_FALSE(summarise({}));
+}
 
 TEST(RatioPerRound, ComparesWithinARound) {
   const auto ratio = ratio_per_round(Values{10, 30, 20}, Values{10, 10, 5});

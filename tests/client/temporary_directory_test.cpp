@@ -53,7 +53,8 @@ TEST(TemporaryDirectory, GoesWithAnOwnerThatIsKilled) {
   owner.kill();
   owner.join();
   const auto deadline = sys::Deadline::after(10s);
-  while (std::filesystem::exists(path.data()) && !deadline.passed()) std::this_thread::sleep_for(1ms);
+  while (std::filesystem::exists(path.data()) && !deadline.passed())
+    std::this_thread::sleep_for(1ms);
   EXPECT_FALSE(std::filesystem::exists(path.data()));
   for (const int end : ends) close(end);
 }

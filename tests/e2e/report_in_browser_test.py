@@ -45,12 +45,14 @@ class Dom(html.parser.HTMLParser):
             self.root = attributes
         if tag == "canvas" and not attributes.get("aria-label"):
             self.unnamed_pictures += 1
+        if tag == "small":
+            self.open_cell = None
         if "data-path" in attributes:
             self.open_cell = attributes["data-path"]
             self.cells[self.open_cell] = [attributes.get("data-value"), ""]
 
     def handle_endtag(self, tag):
-        if tag == "td":
+        if tag in ("td", "span"):
             self.open_cell = None
 
     def handle_data(self, text):

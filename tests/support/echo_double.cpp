@@ -24,7 +24,8 @@ sys::SocketAddress address_of(const DoubleOptions& options) {
 }
 
 sys::Descriptor listen_at(const sys::SocketAddress& address) {
-  sys::Descriptor fd(sys::check_syscall(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  sys::Descriptor fd(
+      sys::check_syscall(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
   sys::check_syscall(bind(fd.get(), address.get(), address.length()), "bind");
   sys::check_syscall(listen(fd.get(), backlog), "listen");
   return fd;
@@ -57,7 +58,8 @@ class Server {
   [[noreturn]] void run() {
     for (;;) {
       std::vector<pollfd> entries{{.fd = listener_, .events = POLLIN, .revents = 0}};
-      for (const auto& [fd, connection] : connections_) entries.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+      for (const auto& [fd, connection] : connections_)
+        entries.push_back({.fd = fd, .events = POLLIN, .revents = 0});
       poll(entries.data(), entries.size(), -1);
       if (entries[0].revents != 0) accept_one();
       for (std::size_t i = 1; i < entries.size(); ++i) {
@@ -184,7 +186,8 @@ std::string unanswered_target() {
   // Bound and not listening, so that nobody else can have the port; never released before the end.
   static const sys::Descriptor reserved = [] {
     const auto address = sys::resolve("127.0.0.1:0").addresses.at(0);
-    sys::Descriptor fd(sys::check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+    sys::Descriptor fd(
+        sys::check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
     sys::check_syscall(bind(fd.get(), address.get(), address.length()), "bind");
     return fd;
   }();

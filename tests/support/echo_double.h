@@ -1,6 +1,6 @@
-// EchoDouble: a server for tests of the client, that answers right or goes wrong in one way of choice. It
-// listens on a port of 127.0.0.1 that the kernel chooses, in a process of its own, which is gone when the
-// object is.
+// EchoDouble: a server for tests of the client, that answers right or goes wrong in one way of
+// choice. It listens on a port of 127.0.0.1 that the kernel chooses, in a process of its own, which
+// is gone when the object is.
 #pragma once
 
 #include <atomic>
@@ -15,23 +15,23 @@
 namespace forkecho::testing {
 
 enum class Answer {
-  right,           // a-z in capitals
-  flip_a_bit,      // right but for one bit of the last byte
-  cut_short,       // half of the reply, then end of file
-  twice,           // the reply, and at once the same again
-  never,           // reads, and is silent
-  reset,           // reads the request, then resets the connection
-  then_leave,      // right, and ends the connection after `requests_each` replies
-  then_linger,     // right, but never ends a connection itself
-  slowly,          // right, but a byte only every 20 ms
-  then_reset,      // right, and resets the connection when the client half-closes
+  right,        // a-z in capitals
+  flip_a_bit,   // right but for one bit of the last byte
+  cut_short,    // half of the reply, then end of file
+  twice,        // the reply, and at once the same again
+  never,        // reads, and is silent
+  reset,        // reads the request, then resets the connection
+  then_leave,   // right, and ends the connection after `requests_each` replies
+  then_linger,  // right, but never ends a connection itself
+  slowly,       // right, but a byte only every 20 ms
+  then_reset,   // right, and resets the connection when the client half-closes
 };
 
 struct DoubleOptions {
   Answer answer = Answer::right;
-  std::size_t request_size = 64;    // what counts as one request
-  unsigned requests_each = 1;       // see then_leave
-  std::string unix_path{};          // listens here instead
+  std::size_t request_size = 64;  // what counts as one request
+  unsigned requests_each = 1;     // see then_leave
+  std::string unix_path{};        // listens here instead
 };
 
 /// What the double saw; written by it alone.

@@ -15,27 +15,32 @@ inline RunResult sample_slice(std::uint64_t completed, std::uint64_t latency_ns)
   run.started_at = "2026-01-31T12:00:00.000Z";
   run.duration_s = 1;
   run.achieved_rps = static_cast<double>(completed);
-  run.requests = {.scheduled = completed, .sent = completed, .completed = completed, .shed = 0, .failed = {}};
+  run.requests = {
+      .scheduled = completed, .sent = completed, .completed = completed, .shed = 0, .failed = {}};
   run.connections.opened = completed;
-  run.totals = {.connections = completed, .requests = completed, .bytes_out = 64 * completed, .bytes_in = 64 * completed};
+  run.totals = {.connections = completed,
+                .requests = completed,
+                .bytes_out = 64 * completed,
+                .bytes_in = 64 * completed};
   run.verification.checked = completed;
   run.generator.cpu_percent = {50, 60};
   for (std::uint64_t i = 0; i < completed; ++i) run.from_intended->record(latency_ns);
   run.from_send = run.from_intended;
-  run.timeline = {{.t_s = 1, .completed = completed, .errors = 0, .p50_ns = latency_ns, .p99_ns = latency_ns}};
+  run.timeline = {
+      {.t_s = 1, .completed = completed, .errors = 0, .p50_ns = latency_ns, .p99_ns = latency_ns}};
   return run;
 }
 
 /// Two rounds of (completed, CPU seconds).
-inline DesignResult sample_design(const char* name, std::uint64_t first, std::uint64_t second, double cpu_s) {
+inline DesignResult sample_design(const char* name, std::uint64_t first, std::uint64_t second,
+                                  double cpu_s) {
   DesignSlices slices;
   for (const std::uint64_t completed : {first, second}) {
-    slices.add(sample_slice(completed, 1'500'000),
-               ServerSample{.cpu_user_s = cpu_s / 4,
-                            .cpu_system_s = cpu_s * 3 / 4,
-                            .context_switches = {},
-                            .processes = 17,
-                            .pss_bytes = 3 * 1024 * 1024});
+    slices.add(sample_slice(completed, 1'500'000), ServerSample{.cpu_user_s = cpu_s / 4,
+                                                                .cpu_system_s = cpu_s * 3 / 4,
+                                                                .context_switches = {},
+                                                                .processes = 17,
+                                                                .pss_bytes = 3 * 1024 * 1024});
   }
   DesignResult design;
   design.name = name;
@@ -49,7 +54,10 @@ inline DesignResult sample_design(const char* name, std::uint64_t first, std::ui
 inline Comparison sample_comparison() {
   Comparison comparison;
   comparison.started_at = "2026-01-31T12:00:00.000Z";
-  comparison.machine = {.processor = "A Processor", .processors = 2, .memory_bytes = 4ULL << 30, .kernel = "Linux 6.1"};
+  comparison.machine = {.processor = "A Processor",
+                        .processors = 2,
+                        .memory_bytes = 4ULL << 30,
+                        .kernel = "Linux 6.1"};
   comparison.plan.workload = Workload::crr;
   comparison.plan.connections = 16;
   comparison.plan.workers = 2;
@@ -57,7 +65,8 @@ inline Comparison sample_comparison() {
   DesignResult iterative;
   iterative.name = "iterative";
   iterative.not_applicable = "it serves one connection at a time";
-  comparison.designs = {iterative, sample_design("fork", 900, 1100, 0.1), sample_design("pool-shared", 1800, 2200, 0.05),
+  comparison.designs = {iterative, sample_design("fork", 900, 1100, 0.1),
+                        sample_design("pool-shared", 1800, 2200, 0.05),
                         sample_design("event", 3600, 4400, 0.08)};
   relate_to_baseline(comparison);
   return comparison;

@@ -1,0 +1,172 @@
+#include "server/control_socket.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+
+#include "common/mp/process.h"
+#include "server/exit_code.h"
+#include "tests/support/eventually.h"
+#include "tests/support/sockets.h"
+#include "tests/support/temp_dir.h"
+
+namespace forkecho::server {
+namespace {
+
+using namespace std::chrono_literals;
+using sys::Deadline;
+using testing::HasSubstr;
+
+/// A daemon that answers "<request>!" on its control socket, and nothing else.
+class Answering {
+ public:
+  explicit Answering(const std::string& path, ControlSocket::Handler handler = [](const std::string& request) { return request + "!"; })
+      : process_([path, handler] {
+          asio::io_context context{1};
+          const ControlSocket socket(context, path, handler);
+          context.run();
+        }) {
+    process_.start();
+    EXPECT_TRUE(tests::eventually(tests::patience(), [&] {
+      return bool(tests::try_connect(sys::SocketAddress::of_unix_path(path)));
+    }));
+  }
+  ~Answering() {
+    process_.kill();
+    process_.join();
+  }
+  pid_t pid() { return *process_.pid(); }
+  mp::Process& process() { return process_; }
+
+ private:
+  mp::Process process_;
+};
+
+FatalError error_of_asking(const std::string& path, Deadline deadline = tests::patience()) {
+  try {
+    ControlClient(path).ask("status", deadline);
+  } catch (const FatalError& error) {
+    return error;
+  }
+  return {ExitCode::ok, ""};
+}
+
+TEST(ControlSocket, AnswersOneRequestAConnection) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path);
+  EXPECT_EQ(ControlClient(path).ask("status", tests::patience()), "status!");
+  EXPECT_EQ(ControlClient(path).ask("", tests::patience()), "!");
+  ControlClient first(path);
+  ControlClient second(path);
+  EXPECT_EQ(second.ask("2", tests::patience()), "2!");
+  EXPECT_EQ(first.ask("1", tests::patience()), "1!");
+}
+
+TEST(ControlSocket, ALongAnswerArrivesWhole) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path, [](const std::string&) { return std::string(5 << 20, 'a'); });
+  EXPECT_EQ(ControlClient(path).ask("status", tests::patience()).size(), 5U << 20);
+}
+
+TEST(ControlSocket, IsItsOwnersAlone) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path);
+  struct stat status {};
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+}
+
+TEST(ControlSocket, RefusesAnotherUserEvenWhereTheModeWouldAllowIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs another user";
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path);
+  ASSERT_EQ(chmod(path.c_str(), 0666), 0);
+  ASSERT_EQ(chmod(directory.path("").c_str(), 0755), 0);
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              if (setuid(65534) != 0) return 1;
+              return static_cast<int>(error_of_asking(path).code());
+            }),
+            static_cast<int>(ExitCode::unavailable));
+  EXPECT_EQ(ControlClient(path).ask("still", tests::patience()), "still!");
+}
+
+TEST(ControlSocket, SurvivesClientsThatBehaveBadly) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path, [](const std::string&) { return std::string(1 << 20, 'a'); });
+  const auto address = sys::SocketAddress::of_unix_path(path);
+  { const sys::Descriptor leaves_at_once = tests::connect_to(address); }
+  {
+    const sys::Descriptor asks_and_leaves = tests::connect_to(address);
+    tests::send_all(asks_and_leaves.get(), "status\n");
+  }
+  {
+    const sys::Descriptor never_ends_its_line = tests::connect_to(address);
+    tests::send_all(never_ends_its_line.get(), std::string(5000, 'x'));
+    const std::string answer = tests::receive_to_end(never_ends_its_line.get());
+    EXPECT_TRUE(answer.empty() || answer == "[reset]") << answer;
+  }
+  const sys::Descriptor says_nothing = tests::connect_to(address);
+  EXPECT_EQ(ControlClient(path).ask("status", tests::patience()).size(), 1U << 20);
+}
+
+TEST(ControlSocket, ReplacesTheFileOfAKilledDaemonAndRemovesItsOwn) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  { const Answering killed(path); }
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  {
+    asio::io_context context{1};
+    const ControlSocket socket(context, path, [](const std::string&) { return ""; });
+    EXPECT_TRUE(tests::try_connect(sys::SocketAddress::of_unix_path(path)));
+  }
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+TEST(ControlSocket, APathThatCannotBeIsSaidInWordsForTheUser) {
+  const tests::TempDir directory;
+  asio::io_context context{1};
+  try {
+    const ControlSocket socket(context, directory.path("missing/c.sock"), nullptr);
+    FAIL() << "it was made";
+  } catch (const std::system_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("missing/c.sock"));
+    EXPECT_THAT(error.what(), HasSubstr("--control"));
+  }
+}
+
+TEST(ControlClient, NobodyThere) {
+  const tests::TempDir directory;
+  const FatalError error = error_of_asking(directory.path("c.sock"));
+  EXPECT_EQ(error.code(), ExitCode::unavailable);
+  EXPECT_THAT(error.what(), HasSubstr("no daemon answers at '" + directory.path("c.sock") + "'"));
+}
+
+TEST(ControlClient, ADaemonThatDoesNotAnswerIsGivenUpAtTheDeadline) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  Answering daemon(path);
+  kill(daemon.pid(), SIGSTOP);
+  const FatalError error = error_of_asking(path, Deadline::after(50ms));
+  EXPECT_EQ(error.code(), ExitCode::unavailable);
+  EXPECT_THAT(error.what(), HasSubstr("in time"));
+}
+
+TEST(ControlClient, ItsSentinelTellsTheEndOfTheDaemon) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  Answering daemon(path);
+  const sys::Descriptor sentinel = ControlClient(path).daemon_sentinel();
+  EXPECT_FALSE(tests::readable(sentinel.get(), Deadline::after(0s)));
+  daemon.process().kill();
+  EXPECT_TRUE(tests::readable(sentinel.get()));
+}
+
+}  // namespace
+}  // namespace forkecho::server

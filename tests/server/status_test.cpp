@@ -1,0 +1,110 @@
+#include "server/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace forkecho::server {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+Status example() {
+  Status status{.pid = 815, .mode = Mode::pool, .state = State::draining, .uptime_s = 12.5,
+                .listen = {"127.0.0.1:9001", "unix:/x"}, .books = {}, .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .slots = {}, .slots_omitted = 6};
+  status.books = {.accepted = 100, .served = 1, .refused = {2, 3, 4, 5}, .timed_out = {6, 7, 8, 9, 10},
+                  .fork_failed = 11, .crashed = 12, .bytes_in = 1000, .bytes_out = 2000, .forked = 9, .reaped = 4};
+  status.slots.push_back({.pid = 42, .state = SlotState::serving, .peer = "10.0.0.7:5", .connections = 3,
+                          .bytes_in = 70, .bytes_out = 80, .since_s = 1.25});
+  status.slots.push_back({.pid = 43, .state = SlotState::idle, .peer = "", .connections = 0,
+                          .bytes_in = 0, .bytes_out = 0, .since_s = 2});
+  return status;
+}
+
+TEST(Status, TheKeysOfTheJsonAreFixed) {
+  const auto expected = nlohmann::json::parse(R"({
+    "version": ")" FORKECHO_VERSION R"(", "pid": 815, "mode": "pool", "state": "draining", "uptime_s": 12.5,
+    "listen": ["127.0.0.1:9001", "unix:/x"],
+    "connections": {"accepted": 100, "active": 22, "served": 1,
+      "refused": {"full": 2, "per_source": 3, "rate": 4, "draining": 5},
+      "timed_out": {"first_byte": 6, "idle": 7, "write": 8, "lifetime": 9, "drain": 10},
+      "fork_failed": 11, "crashed": 12},
+    "bytes": {"in": 1000, "out": 2000},
+    "children": {"forked": 9, "reaped": 4, "idle": 3, "busy": 2},
+    "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
+               "bytes_in": 70, "bytes_out": 80, "since_s": 1.25},
+              {"pid": 43, "state": "idle", "peer": "", "connections": 0,
+               "bytes_in": 0, "bytes_out": 0, "since_s": 2.0}],
+    "slots_omitted": 6})");
+  EXPECT_EQ(nlohmann::json::parse(to_json(example()).dump()), expected) << to_json(example()).dump(2);
+}
+
+TEST(Status, TheTextForAPersonSaysTheSame) {
+  const std::string text = to_text(to_json(example()));
+  for (const char* part : {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2", "draining 5",
+                           "first_byte 6", "drain 10", "in 1000, out 2000", "forked 9, reaped 4, idle 3, busy 2",
+                           "10.0.0.7:5", "and 6 more"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_EQ(text.back(), '\n');
+}
+
+TEST(Status, TheTextOfADaemonWithoutSlotsHasNoTable) {
+  Status status = example();
+  status.slots.clear();
+  status.slots_omitted = 0;
+  EXPECT_THAT(to_text(to_json(status)), testing::Not(HasSubstr("PEER")));
+  EXPECT_THAT(to_text(to_json(status)), testing::Not(HasSubstr("more")));
+}
+
+TEST(Status, TheFinalBooksAreOneLine) {
+  const std::string line = books_line(example().books);
+  EXPECT_THAT(line, testing::Not(HasSubstr("\n")));
+  for (const char* part : {"accepted 100", "active 22", "served 1,", "full 2", "lifetime 9", "fork failed 11",
+                           "crashed 12", "in 1000", "out 2000"}) {
+    EXPECT_THAT(line, HasSubstr(part));
+  }
+}
+
+TEST(ReadSlot, ShowsWhatIsThere) {
+  Slot slot{};
+  const auto entered = sys::Clock::now();
+  slot.pid = 99;
+  slot.state = SlotState::serving;
+  slot.peer.family = AF_UNIX;
+  slot.connections.add(4);
+  slot.meter.bytes_in.add(5);
+  slot.meter.bytes_out.add(6);
+  slot.since_ns = entered.time_since_epoch().count();
+  const SlotStatus status = read_slot(slot, entered + 1500ms);
+  EXPECT_EQ(status.pid, 99);
+  EXPECT_EQ(status.state, SlotState::serving);
+  EXPECT_EQ(status.peer, "unix:");
+  EXPECT_EQ(status.connections, 4U);
+  EXPECT_EQ(status.bytes_in, 5U);
+  EXPECT_EQ(status.bytes_out, 6U);
+  EXPECT_DOUBLE_EQ(status.since_s, 1.5);
+}
+
+TEST(ReadSlot, NonsenseOfAProcessGoneWrongIsShownAndHarmsNobody) {
+  Slot slot{};
+  std::memset(static_cast<void*>(&slot), 0xff, sizeof slot);
+  Status status = example();
+  status.slots = {read_slot(slot, sys::Clock::now())};
+  slot.since_ns = std::numeric_limits<std::int64_t>::max();
+  status.slots.push_back(read_slot(slot, sys::Clock::now()));
+  slot.since_ns = std::numeric_limits<std::int64_t>::min();
+  status.slots.push_back(read_slot(slot, sys::Clock::now()));
+  for (const SlotStatus& shown : status.slots) EXPECT_GE(shown.since_s, 0);
+  const auto json = to_json(status);
+  EXPECT_EQ(json["slots"][0]["state"], "free");
+  EXPECT_EQ(json["slots"][0]["peer"], "");
+  EXPECT_NO_THROW(to_text(nlohmann::ordered_json::parse(json.dump())));
+}
+
+}  // namespace
+}  // namespace forkecho::server

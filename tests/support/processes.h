@@ -1,0 +1,72 @@
+// What /proc says of processes.
+#pragma once
+
+#include <dirent.h>
+#include <sys/types.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace forkecho::tests {
+
+struct ProcessStatus {
+  char state = '-';  // as in proc(5): R running, S sleeping, T stopped, Z ended and not reaped
+  pid_t parent = 0;
+  pid_t group = 0;
+};
+
+/// State '-' when there is no such process.
+inline ProcessStatus status_of(pid_t pid) {
+  const std::string line = content_of("/proc/" + std::to_string(pid) + "/stat");
+  ProcessStatus status;
+  const auto name_end = line.rfind(')');
+  if (name_end == std::string::npos) return status;
+  std::istringstream(line.substr(name_end + 1)) >> status.state >> status.parent >> status.group;
+  return status;
+}
+
+inline char state_of(pid_t pid) {
+  return status_of(pid).state;
+}
+
+/// The title, as ps shows it.
+inline std::string title_of(pid_t pid) {
+  return content_of("/proc/" + std::to_string(pid) + "/cmdline").c_str();
+}
+
+inline std::vector<pid_t> children_of(pid_t pid) {
+  std::istringstream list(
+      content_of("/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+/// Children, their children, and so on.
+inline std::vector<pid_t> descendants_of(pid_t pid) {
+  std::vector<pid_t> all = children_of(pid);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (const pid_t child : children_of(all[i])) all.push_back(child);
+  }
+  return all;
+}
+
+/// Numbers of the open descriptors, and what each is ("socket:[4711]").
+inline std::map<int, std::string> descriptors_of(pid_t pid) {
+  std::map<int, std::string> descriptors;
+  std::error_code gone;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", gone)) {
+    descriptors[std::stoi(entry.path().filename())] =
+        std::filesystem::read_symlink(entry.path(), gone).string();
+  }
+  return descriptors;
+}
+
+}  // namespace forkecho::tests
