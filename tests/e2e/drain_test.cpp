@@ -6,6 +6,7 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/ordinary_user.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
@@ -113,6 +114,36 @@ TEST_P(Drain, AClientThatComesDuringItIsNeverAcceptedAndLost) {
   EXPECT_EQ(holder.ask("b").data, "B");
   holder.close();
   EXPECT_EQ(daemon.wait(), 0);
+}
+
+class DrainAsAnOrdinaryUser : public testing::TestWithParam<ModeUnderTest> {};
+
+/// The door is shut in another way where a user may attach no filter to a socket.
+TEST_P(DrainAsAnOrdinaryUser, NothingReceivedStaysUnanswered) {
+  if (geteuid() != 0)
+    GTEST_SKIP() << "needs root, to become another user; the others show the same";
+  const TemporaryDirectory directory;
+  const uid_t user = user_of_its_own();
+  sys::check_syscall(chown(directory.path().c_str(), user, user), "chown");
+  Arguments arguments = GetParam().arguments;
+  arguments.insert(arguments.end(), {"--drain-timeout", "700ms"});
+  DaemonUnderTest daemon(
+      {.arguments = arguments,
+       .listen = {"127.0.0.1:0"},
+       .control = directory / "d.sock",
+       .program = {.input = {}, .before_exec = [=] { become(user); }, .own_session = true}});
+  ClientSwarm swarm({.target = daemon.target(), .holding = 3, .fresh = 4, .persists = false});
+  ASSERT_TRUE(swarm.wait_for_replies(30));
+  EXPECT_EQ(daemon.stop(), 0) << daemon.log();
+  ASSERT_TRUE(swarm.wait());
+  const ClientCounts clients = swarm.totals();
+  SCOPED_TRACE(testing::PrintToString(clients) + "\n" + daemon.log());
+  expect_that_nothing_was_lost(clients, 3);
+  const auto books = books_in_log(daemon.log());
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->accepted, clients.connected);
+  EXPECT_EQ(books->bytes_in, books->bytes_out);
+  EXPECT_EQ(books->bytes_out, clients.bytes_received);
 }
 
 struct TwoSignals {
