@@ -18,11 +18,8 @@
 namespace forkecho::client {
 
 /// What the server's processes used in one slice, warm-up included, as its load is in the totals.
-<<<<<<< HEAD
-=======
 /// User and system time are exact in their sum alone: a kernel that splits them by its clock's ticks
 /// (cputime_adjust in kernel/sched/cputime.c) calls all of a process "user" that no tick met.
->>>>>>> refs/heads/report
 struct ServerSample {
   double cpu_user_s = 0;
   double cpu_system_s = 0;

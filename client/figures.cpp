@@ -38,15 +38,6 @@ std::string in_units(double value, const std::array<Unit, count>& largest_first)
 }  // namespace
 
 std::string format_count(double value) {
-<<<<<<< HEAD
-  std::string digits = fmt::format("{:.0f}", value);
-  const std::size_t first = digits.starts_with('-') ? 1 : 0;
-  for (std::size_t place = digits.size(); place > first + 3;) {
-    place -= 3;
-    digits.insert(place, ",");
-  }
-  return digits;
-=======
   const std::string digits = fmt::format("{:.0f}", std::abs(value));
   std::string text = value < 0 ? "-" : "";
   for (std::size_t i = 0; i < digits.size(); ++i) {
@@ -55,7 +46,6 @@ std::string format_count(double value) {
     text += digits[i];
   }
   return text;
->>>>>>> refs/heads/report
 }
 
 std::string format_three_digits(double value) {

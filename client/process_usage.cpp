@@ -9,11 +9,8 @@
 #include <cctype>
 #include <charconv>
 #include <memory>
-<<<<<<< HEAD
-=======
 #include <numeric>
 #include <sstream>
->>>>>>> refs/heads/report
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -76,8 +73,6 @@ std::optional<std::uint64_t> pss_of(pid_t pid) {
   return *kibibytes * 1024;
 }
 
-<<<<<<< HEAD
-=======
 /// Lists the children of one process in one read, where a walk over all of /proc would find those
 /// that live for milliseconds gone before their turn. Empty when `pid` is gone, or the kernel has
 /// no such file (CONFIG_PROC_CHILDREN). Of its first thread: forkechod has no other.
@@ -128,7 +123,6 @@ Look look_at_memory(pid_t root) {
   return look;
 }
 
->>>>>>> refs/heads/report
 std::string_view next_word(std::string_view& text) {
   const std::size_t begin = std::min(text.find_first_not_of(' '), text.size());
   const std::size_t end = std::min(text.find(' ', begin), text.size());
@@ -224,18 +218,6 @@ std::vector<std::size_t> spread_evenly(std::size_t count, std::size_t most) {
   return indices;
 }
 
-<<<<<<< HEAD
-TreeMemory read_tree_memory(pid_t root) {
-  const auto tree = tree_of(root, read_all_stats());
-  std::uint64_t sum = 0;
-  std::uint64_t read = 0;
-  for (const std::size_t index : spread_evenly(tree.size(), most_memory_reads)) {
-    if (const auto pss = pss_of(tree[index].pid)) sum += *pss, ++read;
-  }
-  TreeMemory memory{.processes = static_cast<std::uint32_t>(tree.size()), .pss_bytes = {}};
-  if (read > 0) memory.pss_bytes = sum * tree.size() / read;
-  return memory;
-=======
 std::optional<std::uint64_t> estimate_pss(std::size_t processes,
                                           std::optional<std::uint64_t> root_bytes,
                                           const std::vector<std::uint64_t>& below_bytes) {
@@ -257,7 +239,6 @@ TreeMemory read_tree_memory(pid_t root) {
   }
   return {.processes = static_cast<std::uint32_t>(best.processes),
           .pss_bytes = estimate_pss(best.processes, best.root_bytes, best.below_bytes)};
->>>>>>> refs/heads/report
 }
 
 }  // namespace forkecho::client

@@ -69,8 +69,6 @@ TEST(SpreadEvenly, TakesAllWhenTheyAreFewAndTheFirstAlways) {
   EXPECT_TRUE(spread_evenly(0, 3).empty());
 }
 
-<<<<<<< HEAD
-=======
 TEST(EstimatePss, LetsTheMeanOfThoseBelowTheRootStandForTheUnread) {
   EXPECT_EQ(estimate_pss(1, 100, {}), 100U);
   EXPECT_EQ(estimate_pss(3, 100, {10, 20}), 130U);
@@ -83,7 +81,6 @@ TEST(EstimatePss, IsNothingWhereNothingIsKnown) {
   EXPECT_FALSE(estimate_pss(2, std::nullopt, {10}));
 }
 
->>>>>>> refs/heads/report
 /// A child that has burnt a known amount of processor time, had a child of its own, and waits.
 class BusyTree {
  public:
@@ -145,8 +142,6 @@ TEST(TreeUsage, OfAProcessThatIsGoneIsNothing) {
   EXPECT_FALSE(read_tree_memory(*gone.pid()).pss_bytes);
 }
 
-<<<<<<< HEAD
-=======
 TEST(TreeMemory, CountsProcessesThatLiveForAMoment) {
   // Always eight children, none older than some milliseconds, as in a server that forks for each
   // connection.
@@ -171,7 +166,6 @@ TEST(TreeMemory, CountsProcessesThatLiveForAMoment) {
   EXPECT_GE(most, 5U);
 }
 
->>>>>>> refs/heads/report
 TEST(TreeMemory, CountsProcessesAndSumsTheirPss) {
   const BusyTree tree;
   const auto memory = read_tree_memory(tree.pid());
