@@ -65,7 +65,15 @@ class EchoDouble {
   mp::Process process_;
 };
 
-/// An address of 127.0.0.1 at which nobody listens.
-std::string unanswered_target();
+/// An address of 127.0.0.1 at which nobody listens: its port is bound, so that nobody else can have
+/// it.
+class UnansweredTarget {
+ public:
+  UnansweredTarget();
+  std::string text() const;
+
+ private:
+  sys::Descriptor reserved_;
+};
 
 }  // namespace forkecho::testing
