@@ -10,7 +10,13 @@ namespace {
 constexpr std::size_t events_at_once = 256;
 
 void resume(std::coroutine_handle<>& waiting_coroutine) {
-  std::exchange(waiting_coroutine, {}).resume();
+  const auto coroutine = std::exchange(waiting_coroutine, {});
+  try {
+    coroutine.resume();
+  } catch (...) {
+    coroutine.destroy();  // one that an exception has left does not free itself
+    throw;
+  }
 }
 
 }  // namespace
