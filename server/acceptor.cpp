@@ -34,7 +34,9 @@ constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
 pid_t supervisor_pid = 0;
 
-void on_finish(int) { finish_current_connection(); }
+void on_finish(int) {
+  finish_current_connection();
+}
 
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
@@ -43,7 +45,7 @@ void on_parents_death(int) {
 }
 
 void set_handler(int number, void (*handler)(int)) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = handler;  // no SA_RESTART: a blocked read must return
   sigfillset(&action.sa_mask);
   sys::check_syscall(sigaction(number, &action, nullptr), "sigaction");
@@ -64,7 +66,8 @@ sys::Descriptor watch_signals() {
   sigset_t watched;
   sigemptyset(&watched);
   for (const int number : {SIGCHLD, SIGTERM, SIGUSR2, SIGQUIT}) sigaddset(&watched, number);
-  return sys::Descriptor(sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
+  return sys::Descriptor(
+      sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
 
 /// The end, and nothing left unread that would make it a reset. MSG_TRUNC discards without a copy.
@@ -108,21 +111,25 @@ class Acceptor {
 
   void wait_for_events() {
     std::array<pollfd, max_listeners + 1> entries;
-    nfds_t count = 0;
+    std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
     if (may_accept()) {
       for (const Listener& listener : listeners_) {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
-    sys::retry_on_interrupt([&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+    sys::retry_on_interrupt(
+        [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
     signals_pending_ = entries[0].revents != 0;
+    clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
+                                [](const pollfd& e) { return e.revents != 0; });
   }
 
   Deadline wait_deadline() const {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
-    if (draining_ && !queue_empty_ && may_accept()) deadline = Deadline::after(sys::Duration::zero());
+    if (draining_ && !queue_empty_ && may_accept())
+      deadline = Deadline::after(sys::Duration::zero());
     return deadline;
   }
 
@@ -131,7 +138,8 @@ class Acceptor {
     if (!signals_pending_) return;
     std::array<signalfd_siginfo, 16> infos;
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
-    for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof infos[0]; ++i) {
+    for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof infos[0];
+         ++i) {
       handle_signal(static_cast<int>(infos[i].ssi_signo));
     }
   }
@@ -183,13 +191,16 @@ class Acceptor {
 
   static void warn_of_crash(const mp::Exit& exit) {
     if (exit.exitcode < 0) {
-      log::warning("child {} was ended by signal {}; its connection is lost", exit.pid, -exit.exitcode);
+      log::warning("child {} was ended by signal {}; its connection is lost", exit.pid,
+                   -exit.exitcode);
     } else {
-      log::warning("child {} failed with exit code {}; its connection is lost", exit.pid, exit.exitcode);
+      log::warning("child {} failed with exit code {}; its connection is lost", exit.pid,
+                   exit.exitcode);
     }
   }
 
   void accept_connections() {
+    if (!clients_wait_ && !draining_) return;
     bool found = false;
     for (const Listener& listener : listeners_) {
       for (int i = 0; i < accept_batch && may_accept(); ++i) {
@@ -203,7 +214,7 @@ class Acceptor {
   }
 
   bool accept_one(const Listener& listener) {
-    AcceptResult accepted = listener.accept();
+    AcceptResult accepted = listener.accept(draining_);
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
         book_.accepted.add(1);
@@ -222,7 +233,8 @@ class Acceptor {
   }
 
   void take_in(AcceptedClient client) {
-    if (decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::refuse_full) {
+    if (decide_admission(children_.size(), slots_.size(), options_.when_full) ==
+        Admission::refuse_full) {
       refuse(std::move(client));
     } else {
       fork_child(std::move(client));
@@ -232,7 +244,8 @@ class Acceptor {
   void refuse(AcceptedClient client) {
     turn_away(client.socket.get());
     book_.record(Refusal::full);
-    if (++refused_ == 1) log::warning("full: {} connections; refusing more (see --max-connections)", slots_.size());
+    if (++refused_ == 1)
+      log::warning("full: {} connections; refusing more (see --max-connections)", slots_.size());
   }
 
   void fork_child(AcceptedClient client) {
@@ -280,8 +293,9 @@ class Acceptor {
     pause_until_ = Deadline::after(resource_pause);
     if (!warned_of_resources_.passed()) return;
     warned_of_resources_ = Deadline::after(std::chrono::seconds(1));
-    log::warning("{}: {}; clients wait in the queue (see ulimit -u and -n, memory, and the cgroup's pids)", what,
-                 std::strerror(error));
+    log::warning(
+        "{}: {}; clients wait in the queue (see ulimit -u and -n, memory, and the cgroup's pids)",
+        what, std::strerror(error));
   }
 
   const Options& options_;
@@ -293,6 +307,7 @@ class Acceptor {
   const pid_t acceptor_pid_;
   sys::Descriptor signals_;
   bool signals_pending_ = false;
+  bool clients_wait_ = false;
   bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
@@ -305,7 +320,7 @@ class Acceptor {
 
 }  // namespace
 
-void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
+[[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
   Acceptor(context, slots).run();

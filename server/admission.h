@@ -15,7 +15,8 @@ enum class Admission {
 };
 
 /// `active` connections are being served, of at most `limit`.
-constexpr Admission decide_admission(std::uint64_t active, std::uint64_t limit, WhenFull when_full) {
+constexpr Admission decide_admission(std::uint64_t active, std::uint64_t limit,
+                                     WhenFull when_full) {
   if (active < limit) return Admission::admit;
   return when_full == WhenFull::wait ? Admission::wait : Admission::refuse_full;
 }

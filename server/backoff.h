@@ -1,6 +1,6 @@
 // Backoff: how long to wait before the next attempt to start a process that keeps dying before its
-// first connection: 2 s, doubling to 60 s. A few deaths by a signal are forgiven: they may have been
-// meant for that process alone. Pure bookkeeping; no clock.
+// first connection: 2 s, doubling to 60 s. A few deaths by a signal are forgiven: they may have
+// been meant for that process alone. Pure bookkeeping; no clock.
 #pragma once
 
 #include <algorithm>

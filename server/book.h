@@ -7,8 +7,8 @@
 // What a dead process left open was lost with it: it is counted as crashed.
 //
 // One writer; relaxed atomics: a reader sees each figure whole, and each only grows. The writer's
-// increments of `accepted` are ordered before those of the endings (release), and a reader takes the
-// endings first (acquire), so that a snapshot never shows more endings than connections.
+// increments of `accepted` are ordered before those of the endings (release), and a reader takes
+// the endings first (acquire), so that a snapshot never shows more endings than connections.
 #pragma once
 
 #include <array>

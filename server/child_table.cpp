@@ -16,9 +16,13 @@ ChildTable::ChildTable(std::uint32_t capacity)
   free_slots_.memory().keep_from_children();
 }
 
-std::uint32_t ChildTable::take_slot() { return free_slots_[--free_count_]; }
+std::uint32_t ChildTable::take_slot() {
+  return free_slots_[--free_count_];
+}
 
-void ChildTable::give_back(std::uint32_t slot) { free_slots_[free_count_++] = slot; }
+void ChildTable::give_back(std::uint32_t slot) {
+  free_slots_[free_count_++] = slot;
+}
 
 std::uint32_t ChildTable::find(pid_t pid) const {
   std::uint32_t index = home(pid);

@@ -28,7 +28,8 @@ class ChildTable {
 
   /// Child `pid` (> 0, not in the table) serves from `slot`.
   void insert(pid_t pid, std::uint32_t slot);
-  /// Forgets `pid` and returns its slot (not given back yet); empty when it is no child of the table.
+  /// Forgets `pid` and returns its slot (not given back yet); empty when it is no child of the
+  /// table.
   std::optional<std::uint32_t> remove(pid_t pid);
   void for_each_pid(const std::function<void(pid_t)>& visit) const;
 
@@ -37,7 +38,9 @@ class ChildTable {
     pid_t pid;  // 0: empty
     std::uint32_t slot;
   };
-  std::uint32_t home(pid_t pid) const { return (static_cast<std::uint32_t>(pid) * 2654435769U) >> shift_; }
+  std::uint32_t home(pid_t pid) const {
+    return (static_cast<std::uint32_t>(pid) * 2654435769U) >> shift_;
+  }
   std::uint32_t next(std::uint32_t index) const { return (index + 1) & mask_; }
   std::uint32_t find(pid_t pid) const;
   void close_gap(std::uint32_t gap);
@@ -46,8 +49,8 @@ class ChildTable {
   unsigned shift_;
   std::uint32_t size_ = 0;
   std::uint32_t free_count_;
-  mp::RawArray<Entry> entries_;            // open addressing, linear probing, at most half full
-  mp::RawArray<std::uint32_t> free_slots_; // a stack
+  mp::RawArray<Entry> entries_;             // open addressing, linear probing, at most half full
+  mp::RawArray<std::uint32_t> free_slots_;  // a stack
 };
 
 }  // namespace forkecho::server

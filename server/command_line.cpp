@@ -11,7 +11,8 @@
 namespace forkecho::server {
 namespace {
 
-/// A CLI11 validator that hands the text to `parse` (text to optional value) and stores what it made.
+/// A CLI11 validator that hands the text to `parse` (text to optional value) and stores what it
+/// made.
 template <typename Parse, typename Value>
 CLI::Validator into(Value& target, Parse parse, const std::string& expected) {
   return CLI::Validator(
@@ -34,18 +35,24 @@ class Texts {
 };
 
 template <typename Parse, typename Value>
-void add_parsed(CLI::App& app, Texts& texts, const char* name, Value& target, Parse parse, const std::string& expected,
-                const std::string& shown_default, const char* help) {
-  app.add_option(name, texts.make(), help)->check(into(target, parse, expected))->default_str(shown_default);
+void add_parsed(CLI::App& app, Texts& texts, const char* name, Value& target, Parse parse,
+                const std::string& expected, const std::string& shown_default, const char* help) {
+  app.add_option(name, texts.make(), help)
+      ->check(into(target, parse, expected))
+      ->default_str(shown_default);
 }
 
-void add_duration(CLI::App& app, Texts& texts, const char* name, sys::Duration& target, const char* help) {
-  add_parsed(app, texts, name, target, sys::parse_duration, "a duration such as 500ms, 30s or 2m (0 = off)",
+void add_duration(CLI::App& app, Texts& texts, const char* name, sys::Duration& target,
+                  const char* help) {
+  add_parsed(app, texts, name, target, sys::parse_duration,
+             "a duration such as 500ms, 30s or 2m (0 = off)",
              target == sys::Duration::zero() ? "off" : sys::format_duration(target), help);
 }
 
 void add_listening(CLI::App& app, Options& options) {
-  app.add_option("--listen", options.listen, "Where: HOST:PORT, [IPV6]:PORT or unix:PATH; repeatable; port 0 lets the kernel choose")
+  app.add_option(
+         "--listen", options.listen,
+         "Where: HOST:PORT, [IPV6]:PORT or unix:PATH; repeatable; port 0 lets the kernel choose")
       ->capture_default_str();
   app.add_option("--backlog", options.backlog, "Clients that the kernel queues for each listener")
       ->check(CLI::Range(1, 1 << 20))
@@ -53,23 +60,31 @@ void add_listening(CLI::App& app, Options& options) {
 }
 
 void add_mode(CLI::App& app, Texts& texts, Options& options) {
-  add_parsed(app, texts, "--mode", options.mode, parse_mode, "one of iterative, fork, pool, event", "fork",
-             "iterative: one connection at a time; fork: a child process per connection; pool: pre-forked "
-             "workers, one connection each; event: pre-forked workers, many connections each");
-  add_parsed(app, texts, "--transform", options.transform, parse_transform, "one of unicode, ascii, none", "unicode",
-             "What the reply is: unicode: as Python's str.upper(); ascii: a-z only; none: an echo (RFC 862)");
+  add_parsed(
+      app, texts, "--mode", options.mode, parse_mode, "one of iterative, fork, pool, event", "fork",
+      "iterative: one connection at a time; fork: a child process per connection; pool: pre-forked "
+      "workers, one connection each; event: pre-forked workers, many connections each");
+  add_parsed(app, texts, "--transform", options.transform, parse_transform,
+             "one of unicode, ascii, none", "unicode",
+             "What the reply is: unicode: as Python's str.upper(); ascii: a-z only; none: an echo "
+             "(RFC 862)");
 }
 
 void add_pool(CLI::App& app, Options& options) {
-  app.add_option("--pool-start", options.pool.start, "Workers at the start (pool)")->capture_default_str();
-  app.add_option("--pool-min-spare", options.pool.min_spare, "Idle workers at least")->capture_default_str();
-  app.add_option("--pool-max-spare", options.pool.max_spare, "Idle workers at most")->capture_default_str();
+  app.add_option("--pool-start", options.pool.start, "Workers at the start (pool)")
+      ->capture_default_str();
+  app.add_option("--pool-min-spare", options.pool.min_spare, "Idle workers at least")
+      ->capture_default_str();
+  app.add_option("--pool-max-spare", options.pool.max_spare, "Idle workers at most")
+      ->capture_default_str();
   app.add_option("--pool-max", options.pool.max, "Workers at most")->capture_default_str();
   app.add_option("--connections-per-worker-life", options.connections_per_worker_life,
-                 "Replace a worker after so many connections; 1 = a fresh process for each, forked ahead; 0 = never")
+                 "Replace a worker after so many connections; 1 = a fresh process for each, forked "
+                 "ahead; 0 = never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--life-jitter", options.life_jitter, "Shorten each worker's life by a random 0..N connections")
+  app.add_option("--life-jitter", options.life_jitter,
+                 "Shorten each worker's life by a random 0..N connections")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }
@@ -78,19 +93,25 @@ void add_limits(CLI::App& app, Texts& texts, Options& options) {
   app.add_option("--max-connections", options.max_connections, "Connections served at once at most")
       ->check(CLI::Range(1U, 1U << 22))
       ->capture_default_str();
-  add_parsed(app, texts, "--when-full", options.when_full, parse_when_full, "one of wait, refuse", "wait",
+  add_parsed(app, texts, "--when-full", options.when_full, parse_when_full, "one of wait, refuse",
+             "wait",
              "wait: leave clients in the kernel's queue; refuse: accept, close and count them");
-  add_duration(app, texts, "--first-byte-timeout", options.timeouts.first_byte, "For a client's first byte");
+  add_duration(app, texts, "--first-byte-timeout", options.timeouts.first_byte,
+               "For a client's first byte");
   add_duration(app, texts, "--idle-timeout", options.timeouts.idle, "For a client's next byte");
-  add_duration(app, texts, "--write-timeout", options.timeouts.write, "For a client that does not read its reply");
-  add_duration(app, texts, "--max-lifetime", options.timeouts.lifetime, "For a connection as a whole");
-  add_duration(app, texts, "--drain-timeout", options.timeouts.drain, "For open connections after TERM");
+  add_duration(app, texts, "--write-timeout", options.timeouts.write,
+               "For a client that does not read its reply");
+  add_duration(app, texts, "--max-lifetime", options.timeouts.lifetime,
+               "For a connection as a whole");
+  add_duration(app, texts, "--drain-timeout", options.timeouts.drain,
+               "For open connections after TERM");
 }
 
 void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_log) {
-  add_parsed(app, texts, "--log-level", options.log.level, log::parse_level, "one of debug, info, warning, error", "info",
-             "What is logged");
-  add_parsed(app, texts, "--log-format", options.log.format, log::parse_format, "one of text, json", "text", "How");
+  add_parsed(app, texts, "--log-level", options.log.level, log::parse_level,
+             "one of debug, info, warning, error", "info", "What is logged");
+  add_parsed(app, texts, "--log-format", options.log.format, log::parse_format, "one of text, json",
+             "text", "How");
   app.add_option("--log-file", options.log.file, "Where")->default_str(default_log);
 }
 
@@ -98,14 +119,16 @@ void add_control(CLI::App& app, std::string& control) {
   app.add_option("--control", control, "The daemon's control socket")->capture_default_str();
 }
 
-void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command, const char* default_log) {
+void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
+                        const char* default_log) {
   Options& options = command.options;
   add_listening(app, options);
   add_mode(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
   add_control(app, command.control);
-  app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")->default_str("beside the control socket");
+  app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")
+      ->default_str("beside the control socket");
   app.add_option("--slots", options.status_slots, "Lines of the status page at most")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -124,7 +147,8 @@ void fit_default_sizes(PoolSizes& sizes, const CLI::App& app) {
   const auto given = [&app](const char* name) { return app.get_option(name)->count() > 0; };
   if (!given("--pool-max")) sizes.max = std::max({sizes.max, sizes.start, sizes.min_spare});
   if (!given("--pool-max-spare")) sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
-  if (!given("--pool-min-spare")) sizes.min_spare = std::min({sizes.min_spare, sizes.max_spare, sizes.max});
+  if (!given("--pool-min-spare"))
+    sizes.min_spare = std::min({sizes.min_spare, sizes.max_spare, sizes.max});
   if (!given("--pool-start")) sizes.start = std::min(sizes.start, sizes.max);
 }
 
@@ -138,7 +162,9 @@ void complete(CommandLine& command) {
 }
 
 Parsed usage_error(const std::string& line) {
-  return {.command = std::nullopt, .text = "forkechod: " + one_line(line) + " (see forkechod --help)\n", .code = ExitCode::usage};
+  return {.command = std::nullopt,
+          .text = "forkechod: " + one_line(line) + " (see forkechod --help)\n",
+          .code = ExitCode::usage};
 }
 
 }  // namespace
@@ -150,7 +176,8 @@ std::string find_contradiction(const Options& options) {
   if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
   if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
   if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
-  if (options.listen.size() > max_listeners) return "more than " + std::to_string(max_listeners) + " --listen addresses";
+  if (options.listen.size() > max_listeners)
+    return "more than " + std::to_string(max_listeners) + " --listen addresses";
   return {};
 }
 
@@ -160,11 +187,15 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   command.options.pool = default_pool_sizes(std::max(1U, std::thread::hardware_concurrency()));
   Texts texts;
 
-  CLI::App app("forkechod: an uppercase-echo TCP server with a process for every connection", "forkechod");
+  CLI::App app("forkechod: an uppercase-echo TCP server with a process for every connection",
+               "forkechod");
   app.set_version_flag("--version", "forkechod " FORKECHO_VERSION);
-  app.require_subcommand(0, 1);  // that there is one is checked below, after unknown words were named
-  app.footer("Signals: TERM and the first INT drain; a second one, or QUIT, ends at once.\n"
-             "Exit codes: 0 ok, 64 usage, 69 cannot listen or no daemon answers, 70 bug, 71 system, 78 configuration.");
+  app.require_subcommand(0,
+                         1);  // that there is one is checked below, after unknown words were named
+  app.footer(
+      "Signals: TERM and the first INT drain; a second one, or QUIT, ends at once.\n"
+      "Exit codes: 0 ok, 64 usage, 69 cannot listen or no daemon answers, 70 bug, 71 system, 78 "
+      "configuration.");
 
   CLI::App* run = app.add_subcommand("run", "Run in the foreground, logging to standard error");
   add_daemon_options(*run, texts, command, "standard error");
@@ -181,17 +212,26 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForVersion&) {
-    return {.command = std::nullopt, .text = "forkechod " FORKECHO_VERSION "\n", .code = ExitCode::ok};
+    return {
+        .command = std::nullopt, .text = "forkechod " FORKECHO_VERSION "\n", .code = ExitCode::ok};
   } catch (const CLI::CallForHelp&) {
     const auto asked = app.get_subcommands();
-    return {.command = std::nullopt, .text = (asked.empty() ? app : *asked.front()).help(), .code = ExitCode::ok};
+    return {.command = std::nullopt,
+            .text = (asked.empty() ? app : *asked.front()).help(),
+            .code = ExitCode::ok};
   } catch (const CLI::ParseError& error) {
     return usage_error(error.what());
   }
-  if (app.get_subcommands().empty()) return usage_error("A subcommand is required: run, start, stop or status");
-  command.verb = run->parsed() ? Verb::run : start->parsed() ? Verb::start : stop->parsed() ? Verb::stop : Verb::status;
-  if (run->parsed() || start->parsed()) fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
-  if (const std::string wrong = find_contradiction(command.options); !wrong.empty()) return usage_error(wrong);
+  if (app.get_subcommands().empty())
+    return usage_error("A subcommand is required: run, start, stop or status");
+  command.verb = run->parsed()     ? Verb::run
+                 : start->parsed() ? Verb::start
+                 : stop->parsed()  ? Verb::stop
+                                   : Verb::status;
+  if (run->parsed() || start->parsed())
+    fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
+  if (const std::string wrong = find_contradiction(command.options); !wrong.empty())
+    return usage_error(wrong);
   complete(command);
   return {.command = std::move(command), .text = {}, .code = ExitCode::ok};
 }

@@ -1,4 +1,5 @@
-// The command line of forkechod: what is asked for, checked, or the reason why it is not understood.
+// The command line of forkechod: what is asked for, checked, or the reason why it is not
+// understood.
 #pragma once
 
 #include <optional>
@@ -13,11 +14,11 @@ enum class Verb { run, start, stop, status };
 
 struct CommandLine {
   Verb verb = Verb::run;
-  Options options;             // run, start
-  std::string control;         // all verbs
-  bool json = false;           // status
-  bool now = false;            // stop
-  sys::Duration timeout{0};    // stop; 0: for ever
+  Options options;           // run, start
+  std::string control;       // all verbs
+  bool json = false;         // status
+  bool now = false;          // stop
+  sys::Duration timeout{0};  // stop; 0: for ever
 };
 
 /// What came of the arguments: a command, or a text to print (help, version: to standard output; an

@@ -8,7 +8,7 @@
 
 namespace forkecho::server {
 
-void show_in_title(const PeerAddress& peer) {
+[[gnu::hot]] void show_in_title(const PeerAddress& peer) {
   constexpr std::string_view prefix = "forkechod: serving ";
   std::array<char, prefix.size() + PeerAddress::longest_text> title;
   prefix.copy(title.data(), prefix.size());

@@ -7,8 +7,8 @@
 
 #include <array>
 #include <asio/read_until.hpp>
-#include <asio/streambuf.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/streambuf.hpp>
 #include <asio/write.hpp>
 #include <cerrno>
 #include <chrono>
@@ -40,7 +40,10 @@ ucred credentials_of(int socket) {
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(stream_protocol::socket socket, const ControlSocket::Handler& handler)
-      : socket_(std::move(socket)), handler_(handler), timer_(socket_.get_executor()), request_(longest_request) {}
+      : socket_(std::move(socket)),
+        handler_(handler),
+        timer_(socket_.get_executor()),
+        request_(longest_request) {}
 
   void start() {
     const ucred peer = credentials_of(socket_.native_handle());
@@ -52,19 +55,21 @@ class Session : public std::enable_shared_from_this<Session> {
     timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
       if (!error) self->socket_.close();
     });
-    asio::async_read_until(socket_, request_, '\n',
-                           [self = shared_from_this()](const asio::error_code& error, std::size_t length) {
-                             if (error) return self->end();
-                             self->answer(length);
-                           });
+    asio::async_read_until(
+        socket_, request_, '\n',
+        [self = shared_from_this()](const asio::error_code& error, std::size_t length) {
+          if (error) return self->end();
+          self->answer(length);
+        });
   }
 
  private:
   void answer(std::size_t length) {
     const auto* begin = static_cast<const char*>(request_.data().data());
     answer_ = handler_(std::string(begin, length - 1));
-    asio::async_write(socket_, asio::buffer(answer_),
-                      [self = shared_from_this()](const asio::error_code&, std::size_t) { self->end(); });
+    asio::async_write(
+        socket_, asio::buffer(answer_),
+        [self = shared_from_this()](const asio::error_code&, std::size_t) { self->end(); });
   }
 
   void end() {
@@ -96,13 +101,17 @@ ControlSocket::ControlSocket(asio::io_context& context, const std::string& path,
   const int bound = bind(fd.get(), address.get(), address.length());
   const int error = errno;
   umask(before);
-  if (bound != 0) sys::throw_errno(error, "cannot make the control socket '" + path + "' (choose another --control)");
+  if (bound != 0)
+    sys::throw_errno(error,
+                     "cannot make the control socket '" + path + "' (choose another --control)");
   sys::check_syscall(listen(fd.get(), 64), "listen");
   acceptor_.assign(stream_protocol(), fd.release());
   accept_next();
 }
 
-ControlSocket::~ControlSocket() { unlink(path_.c_str()); }
+ControlSocket::~ControlSocket() {
+  unlink(path_.c_str());
+}
 
 void ControlSocket::accept_next() {
   acceptor_.async_accept([this](const asio::error_code& error, stream_protocol::socket socket) {
@@ -113,19 +122,23 @@ void ControlSocket::accept_next() {
 }
 
 ControlClient::ControlClient(const std::string& path)
-    : path_(path), socket_(sys::check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
+    : path_(path),
+      socket_(sys::check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
   const auto address = sys::SocketAddress::of_unix_path(path);
   if (connect(socket_.get(), address.get(), address.length()) == 0) return;
   const int error = errno;
   std::string line = "no daemon answers at '" + path + "' (" + std::strerror(error) + ")";
-  line += error == EACCES ? "; it belongs to another user" : "; is it running, with this --control?";
+  line +=
+      error == EACCES ? "; it belongs to another user" : "; is it running, with this --control?";
   throw FatalError(ExitCode::unavailable, line);
 }
 
 std::string ControlClient::ask(const std::string& request, sys::Deadline deadline) {
   const std::string line = request + "\n";
-  if (send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
-    throw FatalError(ExitCode::unavailable, "the daemon at '" + path_ + "' does not take the request");
+  if (send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(line.size())) {
+    throw FatalError(ExitCode::unavailable,
+                     "the daemon at '" + path_ + "' does not take the request");
   }
   std::string answer;
   std::array<char, 65536> chunk;
@@ -133,7 +146,10 @@ std::string ControlClient::ask(const std::string& request, sys::Deadline deadlin
     const ssize_t received = recv(socket_.get(), chunk.data(), chunk.size(), 0);
     if (received < 0) break;
     if (received == 0) {
-      if (answer.empty()) throw FatalError(ExitCode::unavailable, "the daemon at '" + path_ + "' refused the request; it belongs to another user");
+      if (answer.empty())
+        throw FatalError(
+            ExitCode::unavailable,
+            "the daemon at '" + path_ + "' refused the request; it belongs to another user");
       return answer;
     }
     answer.append(chunk.data(), static_cast<std::size_t>(received));
@@ -141,6 +157,8 @@ std::string ControlClient::ask(const std::string& request, sys::Deadline deadlin
   throw FatalError(ExitCode::unavailable, "the daemon at '" + path_ + "' does not answer in time");
 }
 
-sys::Descriptor ControlClient::daemon_sentinel() const { return mp::open_sentinel(credentials_of(socket_.get()).pid); }
+sys::Descriptor ControlClient::daemon_sentinel() const {
+  return mp::open_sentinel(credentials_of(socket_.get()).pid);
+}
 
 }  // namespace forkecho::server

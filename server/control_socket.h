@@ -1,5 +1,5 @@
-// The control socket, both ends: a unix socket of mode 0600 on which `forkechod status` and `stop` ask
-// the running daemon. A request is one line, the answer is text until the end of the stream.
+// The control socket, both ends: a unix socket of mode 0600 on which `forkechod status` and `stop`
+// ask the running daemon. A request is one line, the answer is text until the end of the stream.
 //
 //   status           -> the status as JSON
 //   stop             -> "ok\n"; the daemon drains and ends

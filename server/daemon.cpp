@@ -56,7 +56,8 @@ std::string read_all(int fd) {
   std::string text;
   std::array<char, 4096> chunk;
   for (;;) {
-    const ssize_t length = sys::retry_on_interrupt([&] { return read(fd, chunk.data(), chunk.size()); });
+    const ssize_t length =
+        sys::retry_on_interrupt([&] { return read(fd, chunk.data(), chunk.size()); });
     if (length <= 0) return text;
     text.append(chunk.data(), static_cast<std::size_t>(length));
   }
@@ -75,7 +76,8 @@ void start_daemon(const Options& options) {
   const std::string message = read_all(reader.get());
   if (message.empty()) {
     daemon.join();
-    throw FatalError(ExitCode::system, "the daemon ended before it was ready, with exit code " + std::to_string(*daemon.exitcode()));
+    throw FatalError(ExitCode::system, "the daemon ended before it was ready, with exit code " +
+                                           std::to_string(*daemon.exitcode()));
   }
   const auto code = static_cast<ExitCode>(message.front());
   if (code != ExitCode::ok) throw FatalError(code, message.substr(1));
@@ -86,14 +88,18 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
   const sys::Descriptor sentinel = client.daemon_sentinel();
   client.ask(now ? "stop now" : "stop", sys::Deadline::after(answer_time));
   pollfd entry{.fd = sentinel.get(), .events = POLLIN, .revents = 0};
-  const int ready = sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); });
+  const int ready =
+      sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); });
   if (ready <= 0) {
-    throw FatalError(ExitCode::system, "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");
+    throw FatalError(
+        ExitCode::system,
+        "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");
   }
 }
 
 std::string daemon_status(const std::string& control, bool json) {
-  const std::string answer = ControlClient(control).ask("status", sys::Deadline::after(answer_time));
+  const std::string answer =
+      ControlClient(control).ask("status", sys::Deadline::after(answer_time));
   return json ? answer : to_text(nlohmann::ordered_json::parse(answer));
 }
 

@@ -16,8 +16,8 @@ using TimePoint = sys::Clock::time_point;
 constexpr std::size_t turn_bytes = 256 * 1024;
 /// As in serve_connection.h: how long late bytes are waited for after we have ended.
 constexpr auto linger_time = std::chrono::seconds(1);
-/// How long a client that reads slowly may take, in all, for the answers to what was received when the
-/// daemon finishes.
+/// How long a client that reads slowly may take, in all, for the answers to what was received when
+/// the daemon finishes.
 constexpr auto finish_time = std::chrono::seconds(3);
 
 bool has_passed(sys::Duration timeout, TimePoint since, TimePoint now) {
@@ -70,7 +70,8 @@ void EventSession::end_of_stream(EventBuffers buffers, Meter& meter, TimePoint n
 
 void EventSession::send(std::string_view data, Meter& meter, TimePoint now) {
   while (!data.empty()) {
-    const ssize_t sent = ::send(socket_.get(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent =
+        ::send(socket_.get(), data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) {
@@ -111,7 +112,8 @@ void EventSession::end_from_our_side(Ending ending, TimePoint now) {
 
 void EventSession::discard(EventBuffers buffers) {
   for (int i = 0; i < 16; ++i) {
-    const ssize_t received = recv(socket_.get(), buffers.input.data(), buffers.input.size(), MSG_DONTWAIT);
+    const ssize_t received =
+        recv(socket_.get(), buffers.input.data(), buffers.input.size(), MSG_DONTWAIT);
     if (received > 0 || (received < 0 && errno == EINTR)) continue;
     if (received == 0 || errno != EAGAIN) ending_ = ending_after_linger_;
     return;
@@ -121,7 +123,8 @@ void EventSession::discard(EventBuffers buffers) {
 /// A client that does not read may not hold up the end of the daemon for longer than this.
 bool EventSession::holds_up_the_end(TimePoint now) const {
   if (!left_to_answer_) return ending_after_linger_ && now - stalled_since_ >= linger_time;
-  return now - std::max(stalled_since_, finishing_since_) >= linger_time || now - finishing_since_ >= finish_time;
+  return now - std::max(stalled_since_, finishing_since_) >= linger_time ||
+         now - finishing_since_ >= finish_time;
 }
 
 std::optional<Ending> EventSession::expired(TimePoint now) const {
@@ -131,9 +134,12 @@ std::optional<Ending> EventSession::expired(TimePoint now) const {
     return too_long ? std::optional(Ending::write_timeout) : std::nullopt;
   }
   if (!first_byte_seen_ && timeouts_.first_byte.count() != 0) {
-    return has_passed(timeouts_.first_byte, opened_, now) ? std::optional(Ending::first_byte_timeout) : std::nullopt;
+    return has_passed(timeouts_.first_byte, opened_, now)
+               ? std::optional(Ending::first_byte_timeout)
+               : std::nullopt;
   }
-  return has_passed(timeouts_.idle, last_input_, now) ? std::optional(Ending::idle_timeout) : std::nullopt;
+  return has_passed(timeouts_.idle, last_input_, now) ? std::optional(Ending::idle_timeout)
+                                                      : std::nullopt;
 }
 
 void EventSession::check_timeouts(TimePoint now, Meter& meter) {

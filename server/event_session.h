@@ -1,6 +1,6 @@
 // EventSession: one connection of an event worker: what must be kept between two readiness events.
-// The bytes being moved live in buffers that all sessions of the worker share; a session owns memory
-// for bytes only while its client is slow to read.
+// The bytes being moved live in buffers that all sessions of the worker share; a session owns
+// memory for bytes only while its client is slow to read.
 #pragma once
 
 #include <optional>
@@ -27,26 +27,27 @@ class EventSession {
   EventSession(sys::Descriptor socket, const Options& options, sys::Clock::time_point now);
 
   int socket() const { return socket_.get(); }
-  /// The socket is readable (or was closed): reads, answers, until nothing is left, a share for this
-  /// turn is used up, or the client is slow. Sets ending() when the connection is over.
+  /// The socket is readable (or was closed): reads, answers, until nothing is left, a share for
+  /// this turn is used up, or the client is slow. Sets ending() when the connection is over.
   void on_readable(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// There is room to send what was left.
   void on_writable(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
-  /// True while bytes wait for the client to read: then it is to be watched for room, not for input.
+  /// True while bytes wait for the client to read: then it is to be watched for room, not for
+  /// input.
   bool is_stalled() const { return !unsent_.empty(); }
   /// Whether the next deadline has passed; sets ending() if so.
   void check_timeouts(sys::Clock::time_point now, Meter& meter);
-  /// Answers what has been received by now, then half-closes and lets late bytes run out. What a slow
-  /// client has no room for goes out with on_writable, within a bound of time.
+  /// Answers what has been received by now, then half-closes and lets late bytes run out. What a
+  /// slow client has no room for goes out with on_writable, within a bound of time.
   void finish(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
   /// Set once the connection is over and its socket may be closed.
   std::optional<Ending> ending() const { return ending_; }
 
  private:
   enum class Phase {
-    open,        // reading and answering
-    answering,   // the client has ended: the rest of the answer goes out
-    lingering,   // we have ended: what still comes is discarded, within a bound
+    open,       // reading and answering
+    answering,  // the client has ended: the rest of the answer goes out
+    lingering,  // we have ended: what still comes is discarded, within a bound
   };
   void receive(EventBuffers buffers, Meter& meter, sys::Clock::time_point now, std::size_t& share);
   void answer_what_is_left(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);

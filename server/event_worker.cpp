@@ -40,7 +40,8 @@ class EventWorker {
         pages_(context.pages),
         book_(context.page().book),
         slot_(context.page().slot),
-        limit_(share_of_limit(options_.max_connections, static_cast<unsigned>(context.page_index), context.peers)),
+        limit_(share_of_limit(options_.max_connections, static_cast<unsigned>(context.page_index),
+                              context.peers)),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
         epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
@@ -84,13 +85,16 @@ class EventWorker {
     if (wanted == watching_listeners_) return;
     for (const Listener& listener : listeners_) {
       epoll_event event{.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.fd = listener.fd()}};
-      check_syscall(epoll_ctl(epoll_.get(), wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.fd(), &event), "epoll_ctl");
+      check_syscall(
+          epoll_ctl(epoll_.get(), wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.fd(), &event),
+          "epoll_ctl");
     }
     watching_listeners_ = wanted;
   }
 
   void wait_for_events() {
-    const int count = epoll_pwait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout_ms(), &unblocked_);
+    const int count = epoll_pwait(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
+                                  timeout_ms(), &unblocked_);
     ready_ = count > 0 ? static_cast<std::size_t>(count) : 0;
   }
 
@@ -115,17 +119,19 @@ class EventWorker {
   }
 
   bool somebody_waits() const {
-    return std::any_of(listeners_.begin(), listeners_.end(), [](const Listener& l) { return l.has_waiting_client(); });
+    return std::any_of(listeners_.begin(), listeners_.end(),
+                       [](const Listener& l) { return l.has_waiting_client(); });
   }
 
   const Listener* listener_of(int fd) const {
-    const auto found = std::find_if(listeners_.begin(), listeners_.end(), [fd](const Listener& l) { return l.fd() == fd; });
+    const auto found = std::find_if(listeners_.begin(), listeners_.end(),
+                                    [fd](const Listener& l) { return l.fd() == fd; });
     return found == listeners_.end() ? nullptr : &*found;
   }
 
   void accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch && may_accept(); ++i) {
-      AcceptResult accepted = listener.accept();
+      AcceptResult accepted = listener.accept(leaving());
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
@@ -144,7 +150,8 @@ class EventWorker {
     const int fd = client.socket.get();
     epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
     check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_)});
+    sessions_.emplace(fd,
+                      Watched{.session = EventSession(std::move(client.socket), options_, now_)});
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }
@@ -175,7 +182,8 @@ class EventWorker {
     }
     if (session.is_stalled() == watched.for_room) return;
     watched.for_room = session.is_stalled();
-    epoll_event event{.events = watched.for_room ? EPOLLOUT : EPOLLIN, .data = {.fd = session.socket()}};
+    epoll_event event{.events = watched.for_room ? EPOLLOUT : EPOLLIN,
+                      .data = {.fd = session.socket()}};
     check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, session.socket(), &event), "epoll_ctl");
   }
 
@@ -209,7 +217,8 @@ class EventWorker {
 
   void pause(int error) {
     pause_until_ = now_ + resource_pause;
-    log::warning("cannot accept: {}; clients wait in the queue (see ulimit -n)", std::strerror(error));
+    log::warning("cannot accept: {}; clients wait in the queue (see ulimit -n)",
+                 std::strerror(error));
   }
 
   EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }

@@ -21,11 +21,16 @@ State next_state(State state, LifeEvent event) {
 
 std::string_view to_string(State state) {
   switch (state) {
-    case State::starting: return "starting";
-    case State::running: return "running";
-    case State::draining: return "draining";
-    case State::finishing: return "finishing";
-    case State::ending: return "ending";
+    case State::starting:
+      return "starting";
+    case State::running:
+      return "running";
+    case State::draining:
+      return "draining";
+    case State::finishing:
+      return "finishing";
+    case State::ending:
+      return "ending";
   }
   return "";
 }

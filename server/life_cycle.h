@@ -16,10 +16,10 @@ enum class State {
 
 enum class LifeEvent {
   ready,
-  stop,             // TERM, the first INT, or `forkechod stop`
-  quit,             // QUIT, or `forkechod stop --now`
+  stop,  // TERM, the first INT, or `forkechod stop`
+  quit,  // QUIT, or `forkechod stop --now`
   drain_timeout,
-  finish_timeout,   // finishing took longer than its bound
+  finish_timeout,  // finishing took longer than its bound
 };
 
 State next_state(State state, LifeEvent event);

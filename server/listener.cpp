@@ -24,13 +24,14 @@ void enable(int fd, int level, int option, const char* what) {
 }
 
 bool answers(const sys::SocketAddress& address) {
-  const sys::Descriptor probe(check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+  const sys::Descriptor probe(
+      check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
   return connect(probe.get(), address.get(), address.length()) == 0 || errno == EAGAIN;
 }
 
 /// A socket file outlives its killed daemon, and bind refuses to replace it.
 void remove_stale_socket_file(const sys::SocketAddress& address) {
-  struct stat status{};
+  struct stat status {};
   if (lstat(address.path().c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
   if (!answers(address)) unlink(address.path().c_str());
 }
@@ -45,12 +46,23 @@ std::string cannot_listen(const sys::SocketAddress& address, int error) {
 /// Drops segments that have SYN and not ACK: the first of a handshake. On a TCP socket the filter
 /// sees the segment from its TCP header on (net/ipv4/tcp_ipv4.c, tcp_filter).
 constexpr std::array<sock_filter, 5> drop_bare_syn{{
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),              // flags
-    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),           // SYN | ACK
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),     // SYN alone?
-    BPF_STMT(BPF_RET | BPF_K, 0),                        // drop
-    BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),              // keep whole
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),           // flags
+    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),        // SYN | ACK
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),  // SYN alone?
+    BPF_STMT(BPF_RET | BPF_K, 0),                     // drop
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffffU),           // keep whole
 }};
+
+/// The time to live that packets must have left: the highest there is, which senders do not use, or
+/// 0 for no demand.
+void demand_time_to_live(int fd, int family, int hops) {
+  if (family == AF_INET) {
+    check_syscall(setsockopt(fd, IPPROTO_IP, IP_MINTTL, &hops, sizeof hops), "IP_MINTTL");
+  } else if (family == AF_INET6) {
+    check_syscall(setsockopt(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &hops, sizeof hops),
+                  "IPV6_MINHOPCOUNT");
+  }
+}
 
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
@@ -77,19 +89,22 @@ Listener Listener::open(const sys::SocketAddress& address, int backlog) {
   return {std::move(fd), bound};
 }
 
-AcceptResult Listener::accept() const {
+AcceptResult Listener::accept(bool draining) const {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  const int fd = accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC);
+  const int fd =
+      accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC);
   if (fd >= 0) {
+    if (draining) demand_time_to_live(fd, address_.family(), 0);
     return {.outcome = AcceptResult::Outcome::client,
             .client = {.socket = sys::Descriptor(fd), .peer = PeerAddress::of(storage)}};
   }
   const int error = errno;
-  if (out_of_resources(error)) return {.outcome = AcceptResult::Outcome::exhausted, .client = {}, .error = error};
+  if (out_of_resources(error))
+    return {.outcome = AcceptResult::Outcome::exhausted, .client = {}, .error = error};
   if (error == EINVAL) return {.outcome = AcceptResult::Outcome::closed, .client = {}};
-  // EAGAIN and EINTR; and the network errors that accept passes on for one client (accept(2), "Error
-  // handling"): that client is gone, the next call sees the next.
+  // EAGAIN and EINTR; and the network errors that accept passes on for one client (accept(2),
+  // "Error handling"): that client is gone, the next call sees the next.
   return {.outcome = AcceptResult::Outcome::none, .client = {}};
 }
 
@@ -108,11 +123,16 @@ void Listener::begin_drain() const {
   if (address_.is_unix()) return remove_path();
   std::array<sock_filter, drop_bare_syn.size()> code = drop_bare_syn;
   const sock_fprog program{.len = code.size(), .filter = code.data()};
-  check_syscall(setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
-                "SO_ATTACH_FILTER");
+  const int result =
+      setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+  if (result != 0 && errno == EPERM)
+    return demand_time_to_live(socket_.get(), address_.family(), 255);
+  check_syscall(result, "SO_ATTACH_FILTER");
 }
 
-void Listener::stop_listening() const { shutdown(socket_.get(), SHUT_RDWR); }
+void Listener::stop_listening() const {
+  shutdown(socket_.get(), SHUT_RDWR);
+}
 
 void Listener::remove_path() const {
   if (address_.is_unix()) unlink(address_.path().c_str());

@@ -1,5 +1,5 @@
-// Listener: a listening socket and what is done with it: opened once by the supervisor, inherited by
-// everyone who accepts, closed to new clients exactly when the daemon drains.
+// Listener: a listening socket and what is done with it: opened once by the supervisor, inherited
+// by everyone who accepts, closed to new clients exactly when the daemon drains.
 //
 // The socket is shared by all processes that inherited it: begin_drain, stop_listening and
 // set_nonblocking act for all of them at once.
@@ -41,8 +41,9 @@ struct AcceptResult {
 
 class Listener {
  public:
-  /// Binds and listens. A stale socket file of a killed daemon is replaced; one that answers is not.
-  /// Throws std::system_error whose text is fit for the user (the address in use, no permission).
+  /// Binds and listens. A stale socket file of a killed daemon is replaced; one that answers is
+  /// not. Throws std::system_error whose text is fit for the user (the address in use, no
+  /// permission).
   static Listener open(const sys::SocketAddress& address, int backlog);
 
   Listener(Listener&&) = default;
@@ -52,15 +53,19 @@ class Listener {
   /// With the port that the kernel chose, if that was left to it.
   const sys::SocketAddress& address() const { return address_; }
 
-  AcceptResult accept() const;
+  /// `draining`: begin_drain was called, here or in another process.
+  AcceptResult accept(bool draining = false) const;
   void set_nonblocking() const;
   /// True when a client's connection waits to be accepted.
   bool has_waiting_client() const;
 
-  /// From here no new client is admitted, yet nobody whose handshake was complete is lost: a packet
-  /// filter drops bare SYNs before the queue is emptied (closing the socket instead would reset
-  /// those who finish their handshake in between). A unix socket, whose connect is one step, loses
-  /// its path.
+  /// From here no new client is admitted, yet nobody whose handshake was complete is lost: bare
+  /// SYNs are dropped before the queue is emptied (closing the socket instead would reset those who
+  /// finish their handshake in between). A unix socket, whose connect is one step, loses its path.
+  /// They are dropped by a packet filter, or, where that needs a privilege (CAP_NET_ADMIN, in
+  /// recent kernels), by demanding of packets that they have passed no router (RFC 5082): what a
+  /// listener demands, it does not demand of the last packet of a handshake. Accepted sockets
+  /// inherit the demand, and accept lifts it from them.
   void begin_drain() const;
   /// After the queue was emptied: the port answers with a reset from now on, also where children
   /// hold copies of the descriptor.

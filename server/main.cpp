@@ -1,8 +1,10 @@
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <system_error>
 
+#include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/command_line.h"
 #include "server/daemon.h"
@@ -13,6 +15,12 @@ namespace {
 using namespace forkecho;
 using namespace forkecho::server;
 
+/// To standard output; what did not arrive there has told nobody, and is an error.
+void print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    sys::throw_errno(errno, "cannot write standard output");
+}
+
 void execute(const CommandLine& command) {
   switch (command.verb) {
     case Verb::run:
@@ -21,10 +29,11 @@ void execute(const CommandLine& command) {
       return start_daemon(command.options);
     case Verb::stop:
       return stop_daemon(command.control, command.now,
-                         command.timeout == sys::Duration::zero() ? sys::Deadline::never()
-                                                                  : sys::Deadline::after(command.timeout));
+                         command.timeout == sys::Duration::zero()
+                             ? sys::Deadline::never()
+                             : sys::Deadline::after(command.timeout));
     case Verb::status:
-      std::fputs(daemon_status(command.control, command.json).c_str(), stdout);
+      return print(daemon_status(command.control, command.json));
   }
 }
 
@@ -37,12 +46,16 @@ int fail(ExitCode code, const char* line) {
 
 int main(int argc, char** argv) {
   const Parsed parsed = parse_command_line(argc, argv);
-  if (!parsed.command) {
-    std::fputs(parsed.text.c_str(), parsed.code == ExitCode::ok ? stdout : stderr);
+  if (!parsed.command && parsed.code != ExitCode::ok) {
+    std::fputs(parsed.text.c_str(), stderr);
     return static_cast<int>(parsed.code);
   }
-  sys::remember_title_room(argc, argv);
   try {
+    if (!parsed.command) {
+      print(parsed.text);
+      return 0;
+    }
+    sys::remember_title_room(argc, argv);
     execute(*parsed.command);
     return 0;
   } catch (const FatalError& error) {

@@ -15,10 +15,14 @@ std::optional<Mode> parse_mode(std::string_view name) {
 
 std::string_view to_string(Mode mode) {
   switch (mode) {
-    case Mode::iterative: return "iterative";
-    case Mode::fork: return "fork";
-    case Mode::pool: return "pool";
-    case Mode::event: return "event";
+    case Mode::iterative:
+      return "iterative";
+    case Mode::fork:
+      return "fork";
+    case Mode::pool:
+      return "pool";
+    case Mode::event:
+      return "event";
   }
   return "";
 }
@@ -29,15 +33,21 @@ std::optional<WhenFull> parse_when_full(std::string_view name) {
   return std::nullopt;
 }
 
-std::string_view to_string(WhenFull when_full) { return when_full == WhenFull::wait ? "wait" : "refuse"; }
+std::string_view to_string(WhenFull when_full) {
+  return when_full == WhenFull::wait ? "wait" : "refuse";
+}
 
 PoolSizes default_pool_sizes(unsigned processors) {
-  return {.start = 4 * processors, .min_spare = 2 * processors, .max_spare = 8 * processors, .max = 128 * processors};
+  return {.start = 4 * processors,
+          .min_spare = 2 * processors,
+          .max_spare = 8 * processors,
+          .max = 128 * processors};
 }
 
 std::string default_control_path() {
   if (geteuid() == 0) return "/run/forkecho/forkechod.sock";
-  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime != nullptr && *runtime != '\0') {
+  if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+      runtime != nullptr && *runtime != '\0') {
     return std::string(runtime) + "/forkecho/forkechod.sock";
   }
   return "/tmp/forkecho-" + std::to_string(geteuid()) + "/forkechod.sock";

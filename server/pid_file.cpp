@@ -32,23 +32,28 @@ PidFile::PidFile(std::string path) : path_(std::move(path)) {
   if (!file_) fail("cannot open the pid file '" + path_ + "' (choose another --pidfile)");
   if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     throw FatalError(ExitCode::unavailable,
-                     "a daemon runs already, with pid " + content_of(file_.get()) + " (pid file '" + path_ +
+                     "a daemon runs already, with pid " + content_of(file_.get()) + " (pid file '" +
+                         path_ +
                          "'); stop it with 'forkechod stop', or give this one another --control");
   }
   const std::string text = std::to_string(getpid()) + "\n";
-  if (ftruncate(file_.get(), 0) != 0 || pwrite(file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+  if (ftruncate(file_.get(), 0) != 0 ||
+      pwrite(file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     fail("cannot write the pid file '" + path_ + "'");
   }
 }
 
-PidFile::~PidFile() { unlink(path_.c_str()); }
+PidFile::~PidFile() {
+  unlink(path_.c_str());
+}
 
 void make_parent_directory(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos || slash == 0) return;
   const std::string directory = path.substr(0, slash);
   if (mkdir(directory.c_str(), geteuid() == 0 ? 0755 : 0700) != 0 && errno != EEXIST) {
-    fail("cannot make the directory '" + directory + "' for the control socket and pid file (choose another --control)");
+    fail("cannot make the directory '" + directory +
+         "' for the control socket and pid file (choose another --control)");
   }
 }
 

@@ -1,5 +1,5 @@
-// PidFile: the daemon's pid in a file, locked as long as it lives, so that a second daemon is refused
-// and the file of a killed one is simply taken over.
+// PidFile: the daemon's pid in a file, locked as long as it lives, so that a second daemon is
+// refused and the file of a killed one is simply taken over.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace forkecho::server {
 
 class PidFile {
  public:
-  /// Creates or takes over `path`. Throws FatalError: unavailable when a live daemon holds it, system
-  /// when the file cannot be written.
+  /// Creates or takes over `path`. Throws FatalError: unavailable when a live daemon holds it,
+  /// system when the file cannot be written.
   explicit PidFile(std::string path);
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;

@@ -7,7 +7,8 @@ namespace forkecho::server {
 PoolDecision decide_pool_size(const PoolState& state, const PoolSizes& sizes) {
   const unsigned total = state.idle + state.busy + state.retiring;
   if (state.idle > sizes.max_spare) return {.spawn = 0, .retire = 1, .next_burst = 1};
-  if (state.idle >= sizes.min_spare || total >= sizes.max) return {.spawn = 0, .retire = 0, .next_burst = 1};
+  if (state.idle >= sizes.min_spare || total >= sizes.max)
+    return {.spawn = 0, .retire = 0, .next_burst = 1};
   const unsigned missing = std::min(sizes.min_spare - state.idle, sizes.max - total);
   const unsigned spawn = std::min(missing, state.burst + state.replace);
   return {.spawn = spawn, .retire = 0, .next_burst = std::min(state.burst * 2, largest_burst)};

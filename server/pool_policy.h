@@ -1,5 +1,6 @@
-// How many workers the pool should have: a pure decision, taken by the supervisor after every change
-// and on its tick. It grows by doubling, as Apache's prefork does, and shrinks by one worker a tick.
+// How many workers the pool should have: a pure decision, taken by the supervisor after every
+// change and on its tick. It grows by doubling, as Apache's prefork does, and shrinks by one worker
+// a tick.
 #pragma once
 
 #include "server/options.h"

@@ -28,7 +28,8 @@ std::uint64_t choose_life(const Options& options) {
   const std::uint64_t life = options.connections_per_worker_life;
   const std::uint64_t jitter = std::min(options.life_jitter, life > 0 ? life - 1 : 0);
   if (jitter == 0) return life;
-  std::minstd_rand random(static_cast<unsigned>(getpid()) ^ static_cast<unsigned>(sys::Clock::now().time_since_epoch().count()));
+  std::minstd_rand random(static_cast<unsigned>(getpid()) ^
+                          static_cast<unsigned>(sys::Clock::now().time_since_epoch().count()));
   return life - std::uniform_int_distribution<std::uint64_t>(0, jitter)(random);
 }
 
@@ -63,14 +64,15 @@ class PoolWorker {
  private:
   bool life_is_over() const {
     // Whoever was told to drain empties the queue first, whatever its age.
-    return current_wish() == Wish::retire || (life_ != 0 && served_ >= life_ && current_wish() < Wish::drain);
+    return current_wish() == Wish::retire ||
+           (life_ != 0 && served_ >= life_ && current_wish() < Wish::drain);
   }
 
   /// The next client, or none after a signal or a pause.
   AcceptedClient next_client(bool& closed) {
     if (listeners_.size() > 1) wait_for_any();
     for (const Listener& listener : listeners_) {
-      AcceptResult accepted = listener.accept();
+      AcceptResult accepted = listener.accept(current_wish() >= Wish::drain);
       if (accepted.outcome == AcceptResult::Outcome::client) {
         book_.accepted.add(1);
         return std::move(accepted.client);
@@ -91,7 +93,8 @@ class PoolWorker {
   }
 
   static void pause(int error) {
-    log::warning("cannot accept: {}; the client waits in the queue (see ulimit -n)", std::strerror(error));
+    log::warning("cannot accept: {}; the client waits in the queue (see ulimit -n)",
+                 std::strerror(error));
     poll(nullptr, 0, resource_pause_ms);
   }
 
@@ -131,7 +134,8 @@ class PoolWorker {
   void become_idle() {
     slot_.peer = {};
     slot_.enter(SlotState::idle);
-    sys::set_process_title(options_.mode == Mode::pool ? "forkechod: worker, idle" : "forkechod: iterative server, idle");
+    sys::set_process_title(options_.mode == Mode::pool ? "forkechod: worker, idle"
+                                                       : "forkechod: iterative server, idle");
   }
 
   const Options& options_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <string>
 
 #include "common/log/log.h"
@@ -25,9 +26,18 @@ void close_all_but(std::vector<int> kept) {
   syscall(SYS_close_range, first, ~0U, 0);
 }
 
+/// The supervisor's handlers wake the supervisor's loop, and are nothing for anybody else.
+void forget_supervisors_handlers() {
+  for (const int number :
+       {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) {
+    signal(number, SIG_DFL);
+  }
+}
+
 }  // namespace
 
 void settle_in(const ProcessContext& context, std::string_view title) {
+  forget_supervisors_handlers();
   setpgid(0, 0);
   mp::die_with_parent(context.supervisor);
   sys::set_process_title("forkechod: " + std::string(title));

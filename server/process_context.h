@@ -25,10 +25,10 @@ struct ProcessContext {
   ProcessPage& page() const { return pages[page_index]; }
 };
 
-/// First thing in an acceptor or a worker: a process group of its own (so that a terminal's
-/// interrupt reaches the supervisor alone, and orphans can be told by their group), death with the
-/// supervisor, a title, no descriptors but the standard ones, the log and the listeners, and no
-/// write access to the pages of others.
+/// First thing in an acceptor or a worker, all signals blocked: no handler of the supervisor's, a
+/// process group of its own (so that a terminal's interrupt reaches the supervisor alone, and
+/// orphans can be told by their group), death with the supervisor, a title, no descriptors but the
+/// standard ones, the log and the listeners, and no write access to the pages of others.
 void settle_in(const ProcessContext& context, std::string_view title);
 
 /// Exit codes of acceptors and workers.

@@ -14,7 +14,9 @@
 namespace forkecho::server {
 namespace {
 
-unsigned processors() { return std::max(1U, std::thread::hardware_concurrency()); }
+unsigned processors() {
+  return std::max(1U, std::thread::hardware_concurrency());
+}
 
 /// How many seats there are: the most processes of the mode's kind that may ever be alive at once.
 std::size_t seat_count(const Options& options) {
@@ -32,7 +34,9 @@ std::size_t seat_count(const Options& options) {
   return options.when_full == WhenFull::refuse ? most + 1 : most;
 }
 
-const char* kind_of(Mode mode) { return mode == Mode::fork ? "acceptor" : "worker"; }
+const char* kind_of(Mode mode) {
+  return mode == Mode::fork ? "acceptor" : "worker";
+}
 
 std::string describe(const mp::Exit& exit) {
   return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
@@ -41,10 +45,13 @@ std::string describe(const mp::Exit& exit) {
 
 void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   switch (context.options.mode) {
-    case Mode::fork: return run_acceptor(context, *slots);
-    case Mode::event: return run_event_worker(context);
+    case Mode::fork:
+      return run_acceptor(context, *slots);
+    case Mode::event:
+      return run_event_worker(context);
     case Mode::iterative:
-    case Mode::pool: return run_pool_worker(context);
+    case Mode::pool:
+      return run_pool_worker(context);
   }
 }
 
@@ -71,14 +78,18 @@ void ProcessTree::start() {
 }
 
 ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
-  const auto found = std::find_if(seats_.begin(), seats_.end(), [pid](const Seat& s) { return s.pid == pid; });
+  const auto found =
+      std::find_if(seats_.begin(), seats_.end(), [pid](const Seat& s) { return s.pid == pid; });
   return found == seats_.end() ? nullptr : &*found;
 }
 
-ProcessTree::Seat* ProcessTree::free_seat() { return seat_of(0); }
+ProcessTree::Seat* ProcessTree::free_seat() {
+  return seat_of(0);
+}
 
 unsigned ProcessTree::seated() const {
-  return static_cast<unsigned>(std::count_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; }));
+  return static_cast<unsigned>(
+      std::count_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; }));
 }
 
 bool ProcessTree::is_serving(const Seat& seat) const {
@@ -94,7 +105,8 @@ void ProcessTree::spawn(unsigned count) {
 }
 
 void ProcessTree::occupy(Seat& seat) {
-  if (options_.mode == Mode::fork) seat.slots = std::make_unique<mp::RawArray<Slot>>(options_.max_connections);
+  if (options_.mode == Mode::fork)
+    seat.slots = std::make_unique<mp::RawArray<Slot>>(options_.max_connections);
   const ProcessContext context{.options = options_,
                                .listeners = listeners_,
                                .pages = pages_,
@@ -103,16 +115,19 @@ void ProcessTree::occupy(Seat& seat) {
                                .supervisor = getpid()};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
   seat.process->keep_signals_blocked();
+  seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
   try {
     seat.process->start();
   } catch (const std::system_error& error) {
     seat.process.reset();
     not_before_ = sys::Deadline::after(backoff_.failed());
-    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)", kind_of(options_.mode), error.what());
+    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
+               kind_of(options_.mode), error.what());
     return;
   }
   seat.pid = *seat.process->pid();
   seat.retiring = false;
+  seat.started = sys::Clock::now();
   if (options_.mode != Mode::fork) ++closed_.forked;
 }
 
@@ -130,7 +145,9 @@ void ProcessTree::reap() {
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
   const BookTotals book = read_page(pages_[index_of(seat)]);
-  note_failure(seat, exit, book.accepted > 0);
+  // One that lived as long as the first pause would be cannot make us spin.
+  const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
+  note_failure(seat, exit, book.accepted > 0 || lived_long);
   close_book(seat);
   if (exit.exitcode == planned_end && !seat.retiring) ++to_replace_;
   seat.process.reset();
@@ -156,20 +173,24 @@ void ProcessTree::close_book(Seat& seat) {
   std::construct_at(&page);
 }
 
-void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool accepted_any) {
+void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself) {
   if (exit.exitcode == planned_end || killing_) {
     backoff_.succeeded();
     return;
   }
-  if (accepted_any) {
+  if (has_proved_itself) {
     backoff_.succeeded();
     log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid, describe(exit));
     return;
   }
+  // Started before the pause began: the same misfortune, and no reason for a longer one.
+  if (!not_before_.passed()) return;
   const auto pause = backoff_.failed(exit.exitcode < 0);
   not_before_ = sys::Deadline::after(pause);
-  log::error("{} {} {} before its first connection; the next start is in {} s (see the lines above, memory and ulimit)",
-             kind_of(options_.mode), seat.pid, describe(exit), pause.count());
+  log::error(
+      "{} {} {} before its first connection; the next start is in {} s (see the lines above, "
+      "memory and ulimit)",
+      kind_of(options_.mode), seat.pid, describe(exit), pause.count());
 }
 
 void ProcessTree::reap_orphans() {
@@ -217,7 +238,9 @@ void ProcessTree::maintain() {
   }
 }
 
-void ProcessTree::replace_dead() { spawn(static_cast<unsigned>(seats_.size()) - seated()); }
+void ProcessTree::replace_dead() {
+  spawn(static_cast<unsigned>(seats_.size()) - seated());
+}
 
 PoolState ProcessTree::pool_state() const {
   PoolState state{.idle = 0, .busy = 0, .retiring = 0, .replace = to_replace_, .burst = burst_};
@@ -230,7 +253,8 @@ PoolState ProcessTree::pool_state() const {
 
 void ProcessTree::resize_pool() {
   for (const Seat& seat : seats_) {
-    if (seat.retiring) kill(seat.pid, SIGUSR1);  // again: the first may have come between check and wait
+    if (seat.retiring)
+      kill(seat.pid, SIGUSR1);  // again: the first may have come between check and wait
   }
   const PoolDecision decision = decide_pool_size(pool_state(), sizes());
   to_replace_ = 0;
@@ -249,8 +273,8 @@ void ProcessTree::retire_one() {
 }
 
 void ProcessTree::maintain_drain() {
-  const bool somebody_waits =
-      std::any_of(listeners_.begin(), listeners_.end(), [](const Listener& l) { return l.has_waiting_client(); });
+  const bool somebody_waits = std::any_of(listeners_.begin(), listeners_.end(),
+                                          [](const Listener& l) { return l.has_waiting_client(); });
   if (!somebody_waits) return;
   const PoolState state = pool_state();
   const bool will_be_served = is_pool() ? state.idle > 0 : seated() > 0;
@@ -276,7 +300,9 @@ void ProcessTree::kill_all() {
   for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGKILL);
 }
 
-bool ProcessTree::empty() const { return seated() == 0 && orphans_.empty(); }
+bool ProcessTree::empty() const {
+  return seated() == 0 && orphans_.empty();
+}
 
 BookTotals ProcessTree::totals() const {
   BookTotals totals = closed_;
@@ -289,7 +315,8 @@ BookTotals ProcessTree::totals() const {
 ChildCounts ProcessTree::children() const {
   const BookTotals all = totals();
   const std::uint64_t alive = all.forked - all.reaped;
-  if (options_.mode == Mode::fork) return {.forked = all.forked, .reaped = all.reaped, .idle = 0, .busy = alive};
+  if (options_.mode == Mode::fork)
+    return {.forked = all.forked, .reaped = all.reaped, .idle = 0, .busy = alive};
   std::uint64_t busy = 0;
   for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
   busy = std::min(busy, alive);
@@ -313,7 +340,8 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
 bool ProcessTree::is_busy() const {
   if (!is_pool()) return !not_before_.passed();
   const PoolState state = pool_state();
-  return state.busy > 0 || state.retiring > 0 || state.idle < sizes().min_spare || state.idle > sizes().max_spare;
+  return state.busy > 0 || state.retiring > 0 || state.idle < sizes().min_spare ||
+         state.idle > sizes().max_spare;
 }
 
 }  // namespace forkecho::server

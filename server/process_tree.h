@@ -1,11 +1,11 @@
 // The process tree below the supervisor: acceptors or workers, each in a seat; what a dead acceptor
 // left behind; and the books of them all.
 //
-// The supervisor alone uses it. Who is alive and how it ended comes from the kernel; the shared pages
-// are read for figures only. A dead process's book is closed into the totals: what it had open was
-// lost with it (crashed), except that the children of a dead acceptor go on, adopted (the supervisor
-// is a sub-reaper), and are booked by their own exit codes. They are told by their process group,
-// which is the acceptor's.
+// The supervisor alone uses it. Who is alive and how it ended comes from the kernel; the shared
+// pages are read for figures only. A dead process's book is closed into the totals: what it had
+// open was lost with it (crashed), except that the children of a dead acceptor go on, adopted (the
+// supervisor is a sub-reaper), and are booked by their own exit codes. They are told by their
+// process group, which is the acceptor's.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,8 @@ class ProcessTree {
   void reap();
   /// Replaces who has died, and keeps the pool at its size. Call after reap and on every tick.
   void maintain();
-  /// While draining: starts somebody where clients wait in a queue and nobody is left to serve them.
+  /// While draining: starts somebody where clients wait in a queue and nobody is left to serve
+  /// them.
   void maintain_drain();
   /// Sends `signal` to every acceptor and worker, and, where `orphans_signal` is not 0, that one to
   /// the adopted children.
@@ -69,6 +70,7 @@ class ProcessTree {
     std::optional<mp::Process> process;
     pid_t pid = 0;
     bool retiring = false;
+    sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
   };
   /// The children of an acceptor that has died.
@@ -86,7 +88,7 @@ class ProcessTree {
   void occupy(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
-  void note_failure(const Seat& seat, const mp::Exit& exit, bool accepted_any);
+  void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
   void reap_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   void replace_dead();
@@ -94,7 +96,9 @@ class ProcessTree {
   void spawn(unsigned count);
   void retire_one();
   PoolState pool_state() const;
-  std::size_t index_of(const Seat& seat) const { return static_cast<std::size_t>(&seat - seats_.data()); }
+  std::size_t index_of(const Seat& seat) const {
+    return static_cast<std::size_t>(&seat - seats_.data());
+  }
   bool is_serving(const Seat& seat) const;
   unsigned seated() const;
 

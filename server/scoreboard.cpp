@@ -3,11 +3,20 @@
 #include <arpa/inet.h>
 
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <string_view>
 
 namespace forkecho::server {
+namespace {
+
+/// std::to_chars without its table of digits, which is one page of the program more to fault in.
+char* append_decimal(char* at, unsigned number) {
+  if (number >= 10) at = append_decimal(at, number / 10);
+  *at = static_cast<char>('0' + number % 10);
+  return at + 1;
+}
+
+}  // namespace
 
 PeerAddress PeerAddress::of(const sockaddr_storage& storage) {
   PeerAddress peer{};
@@ -24,12 +33,11 @@ PeerAddress PeerAddress::of(const sockaddr_storage& storage) {
   return peer;
 }
 
-std::size_t PeerAddress::format(std::span<char, longest_text> out) const {
-  char* end = out.data() + out.size();
+[[gnu::hot]] std::size_t PeerAddress::format(std::span<char, longest_text> out) const {
   char* at = out.data();
   if (family == AF_INET) {
     for (int i = 0; i < 4; ++i) {
-      at = std::to_chars(at, end, address[i]).ptr;
+      at = append_decimal(at, address[i]);
       *at++ = i < 3 ? '.' : ':';
     }
   } else if (family == AF_INET6) {
@@ -42,7 +50,7 @@ std::size_t PeerAddress::format(std::span<char, longest_text> out) const {
     constexpr std::string_view unix_peer = "unix:";
     return family == AF_UNIX ? unix_peer.copy(out.data(), out.size()) : 0;
   }
-  at = std::to_chars(at, end, ntohs(port)).ptr;
+  at = append_decimal(at, ntohs(port));
   return static_cast<std::size_t>(at - out.data());
 }
 

@@ -4,8 +4,9 @@
 // into what it may write. They show it, bounded; what they decide by (which child is alive, how it
 // ended) they know from the kernel and from tables of their own.
 //
-// Who writes: a ProcessPage, its process alone (the others have it read-only, and the children of an
-// acceptor not at all). A Slot of the acceptor's array, the acceptor and then the child it is for.
+// Who writes: a ProcessPage, its process alone (the others have it read-only, and the children of
+// an acceptor not at all). A Slot of the acceptor's array, the acceptor and then the child it is
+// for.
 #pragma once
 
 #include <netinet/in.h>

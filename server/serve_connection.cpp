@@ -24,16 +24,19 @@ using sys::Deadline;
 constexpr std::size_t chunk_size = 64 * 1024;
 constexpr sys::Duration orderly_close_time = std::chrono::seconds(1);
 constexpr std::size_t orderly_close_bytes = 16 * 1024 * 1024;
-/// How long a client that reads slowly may take, in all, for the answers to what was received when the
-/// daemon finishes.
+/// How long a client that reads slowly may take, in all, for the answers to what was received when
+/// the daemon finishes.
 constexpr sys::Duration finish_time = std::chrono::seconds(3);
 
-// In .bss: a page of it costs something once it is touched, and a small request touches one.
-char input[chunk_size];
-char scratch[Uppercaser::max_output(chunk_size)];
-
-volatile std::sig_atomic_t finish_requested = 0;
-volatile std::sig_atomic_t current_socket = -1;
+/// All that a serving process writes to outside its stack, side by side: of each page that a child
+/// touches it gets a copy, and a small request then touches one.
+struct alignas(4096) WorkingMemory {
+  volatile std::sig_atomic_t finish_requested;
+  volatile std::sig_atomic_t socket_and_one;  // the current socket + 1; 0: none
+  char input[chunk_size];
+  char scratch[Uppercaser::max_output(chunk_size)];
+};
+WorkingMemory working;
 
 Deadline deadline_unless_off(sys::Duration timeout) {
   return timeout == sys::Duration::zero() ? Deadline::never() : Deadline::after(timeout);
@@ -41,8 +44,8 @@ Deadline deadline_unless_off(sys::Duration timeout) {
 
 enum class Wait { ready, timed_out };
 
-/// Waits for `events`; a signal ends the wait as if they had come: the caller's call must not block,
-/// and its next wait has the same deadline.
+/// Waits for `events`; a signal ends the wait as if they had come: the caller's call must not
+/// block, and its next wait has the same deadline.
 Wait wait_for(int socket, short events, Deadline deadline) {
   pollfd entry{.fd = socket, .events = events, .revents = 0};
   const int ready = poll(&entry, 1, deadline.poll_timeout_ms());
@@ -58,7 +61,9 @@ class Conversation {
         meter_(meter),
         uppercaser_(options.transform),
         lifetime_(deadline_unless_off(timeouts_.lifetime)),
-        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() + timeouts_.lifetime.count() > 0) {}
+        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() +
+                                 timeouts_.lifetime.count() >
+                             0) {}
 
   Ending run() {
     for (;;) {
@@ -66,20 +71,23 @@ class Conversation {
       if (over_) return *over_;
       if (received == 0) return end_of_stream();
       meter_.bytes_in.add(static_cast<std::uint64_t>(received));
-      send_all(uppercaser_.feed({input, static_cast<std::size_t>(received)}, scratch));
+      send_all(
+          uppercaser_.feed({working.input, static_cast<std::size_t>(received)}, working.scratch));
       if (over_) return *over_;
       first_byte_seen_ = true;
     }
   }
 
  private:
-  /// The number of bytes in `input`; 0 at the end of the client's stream. Otherwise sets over_.
+  /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets
+  /// over_.
   ssize_t receive() {
     const Deadline silence = silence_deadline();
     for (;;) {
       if (finishing()) return receive_what_is_left();
       if (waits_with_deadline_ && !wait_for_request(silence)) return -1;
-      const ssize_t received = recv(socket_, input, sizeof input, waits_with_deadline_ ? MSG_DONTWAIT : 0);
+      const ssize_t received = recv(socket_, working.input, sizeof working.input,
+                                    waits_with_deadline_ ? MSG_DONTWAIT : 0);
       if (received >= 0) return received;
       if (errno != EINTR && errno != EAGAIN) return reset_by_client();
     }
@@ -99,7 +107,8 @@ class Conversation {
       end_from_our_side(Ending::drain_timeout);
       return -1;
     }
-    const ssize_t received = recv(socket_, input, std::min(sizeof input, *left_to_answer_), MSG_DONTWAIT);
+    const ssize_t received = recv(socket_, working.input,
+                                  std::min(sizeof working.input, *left_to_answer_), MSG_DONTWAIT);
     if (received < 0) return reset_by_client();
     *left_to_answer_ -= static_cast<std::size_t>(received);
     return received;
@@ -110,7 +119,9 @@ class Conversation {
     return -1;
   }
 
-  bool waits_for_first_byte() const { return !first_byte_seen_ && timeouts_.first_byte.count() != 0; }
+  bool waits_for_first_byte() const {
+    return !first_byte_seen_ && timeouts_.first_byte.count() != 0;
+  }
 
   Deadline silence_deadline() const {
     return deadline_unless_off(waits_for_first_byte() ? timeouts_.first_byte : timeouts_.idle);
@@ -119,7 +130,8 @@ class Conversation {
   bool wait_for_request(Deadline silence) {
     // A client that never stops sending would else never let a wait time out.
     const bool too_old = lifetime_.passed();
-    if (!too_old && wait_for(socket_, POLLIN, earlier(silence, lifetime_)) == Wait::ready) return true;
+    if (!too_old && wait_for(socket_, POLLIN, earlier(silence, lifetime_)) == Wait::ready)
+      return true;
     end_from_our_side(lifetime_.passed()       ? Ending::lifetime_timeout
                       : waits_for_first_byte() ? Ending::first_byte_timeout
                                                : Ending::idle_timeout);
@@ -127,13 +139,13 @@ class Conversation {
   }
 
   Ending end_of_stream() {
-    send_all(uppercaser_.finish(scratch));
+    send_all(uppercaser_.finish(working.scratch));
     return over_.value_or(Ending::served);
   }
 
   /// The client goes on, we do not: the rest of a cut character goes back as it came.
   void end_from_our_side(Ending ending) {
-    send_all(uppercaser_.finish(scratch));
+    send_all(uppercaser_.finish(working.scratch));
     if (over_) return;
     close_in_order(socket_);
     over_ = ending;
@@ -157,7 +169,8 @@ class Conversation {
   }
 
   void wait_for_room(Clock::time_point stalled_since) {
-    const Deadline deadline = finishing() ? finish_deadline(stalled_since) : stall_deadline(stalled_since);
+    const Deadline deadline =
+        finishing() ? finish_deadline(stalled_since) : stall_deadline(stalled_since);
     if (wait_for(socket_, POLLOUT, deadline) == Wait::ready) return;
     over_ = finishing()          ? Ending::drain_timeout
             : lifetime_.passed() ? Ending::lifetime_timeout
@@ -173,7 +186,8 @@ class Conversation {
   Deadline finish_deadline(Clock::time_point stalled_since) {
     if (!finishing_since_) finishing_since_ = Clock::now();
     const auto start = std::max(stalled_since, *finishing_since_);
-    return earlier(Deadline::at(start + orderly_close_time), Deadline::at(*finishing_since_ + finish_time));
+    return earlier(Deadline::at(start + orderly_close_time),
+                   Deadline::at(*finishing_since_ + finish_time));
   }
 
   const int socket_;
@@ -190,30 +204,32 @@ class Conversation {
 
 }  // namespace
 
-Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
-  current_socket = socket;
-  if (finish_requested) finish_current_connection();  // it came before the socket was known
+[[gnu::hot]] Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
+  working.socket_and_one = socket + 1;
+  if (finishing()) finish_current_connection();  // it came before the socket was known
   const Ending ending = Conversation(socket, options, meter).run();
-  current_socket = -1;
+  working.socket_and_one = 0;
   return ending;
 }
 
 void finish_current_connection() {
-  finish_requested = 1;
-  const int socket = current_socket;
+  working.finish_requested = 1;
+  const int socket = working.socket_and_one - 1;
   // From now on a read that finds nothing returns, also one that starts only after this call. It is
   // this that closes the gap between a check of the flag and the wait.
   if (socket >= 0) fcntl(socket, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-bool finishing() { return finish_requested != 0; }
+bool finishing() {
+  return working.finish_requested != 0;
+}
 
 void close_in_order(int socket) {
   shutdown(socket, SHUT_WR);
   const Deadline deadline = Deadline::after(orderly_close_time);
   std::size_t discarded = 0;
   while (discarded < orderly_close_bytes && wait_for(socket, POLLIN, deadline) == Wait::ready) {
-    const ssize_t received = recv(socket, input, sizeof input, MSG_DONTWAIT);
+    const ssize_t received = recv(socket, working.input, sizeof working.input, MSG_DONTWAIT);
     if (received == 0) return;
     if (received > 0) discarded += static_cast<std::size_t>(received);
     if (received < 0 && errno != EAGAIN && errno != EINTR) return;

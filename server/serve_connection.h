@@ -1,9 +1,9 @@
 // serve_connection: one client from its first byte to its last, with plain blocking calls. The same
 // for a child of fork mode, a worker of the pool and the iterative server.
 //
-// The client's end of sending (a half-close) is honoured: everything received is answered before the
-// connection is closed. No allocation; the buffers are static, so that a fresh process touches only
-// the pages that the traffic needs.
+// The client's end of sending (a half-close) is honoured: everything received is answered before
+// the connection is closed. No allocation; the buffers are static, so that a fresh process touches
+// only the pages that the traffic needs.
 //
 // One connection at a time in a process: the state that finish_current_connection reaches from a
 // signal handler is the process's own.
@@ -21,20 +21,20 @@ struct ServeOptions {
 };
 
 /// Serves `socket` until its client ends, a timeout passes or finish_current_connection is called.
-/// Leaves the socket open; closing it is the caller's, or the process's end's. `meter` grows as bytes
-/// move. Never throws: an error of the connection is its end.
+/// Leaves the socket open; closing it is the caller's, or the process's end's. `meter` grows as
+/// bytes move. Never throws: an error of the connection is its end.
 Ending serve_connection(int socket, const ServeOptions& options, Meter& meter);
 
-/// From a signal handler: the connection being served, and every later one, is brought to its end as
-/// soon as what was received is answered. Async-signal-safe. May be called again, and should be,
+/// From a signal handler: the connection being served, and every later one, is brought to its end
+/// as soon as what was received is answered. Async-signal-safe. May be called again, and should be,
 /// until the process is gone: one call can fall between a check and a wait.
 void finish_current_connection();
 /// True once it was called in this process.
 bool finishing();
 
-/// Ends a connection that its client did not end: says so (half-close), discards what still comes so
-/// that the kernel does not answer it with a reset that would eat our last bytes, within a bound of
-/// time (one second) and volume (16 MiB).
+/// Ends a connection that its client did not end: says so (half-close), discards what still comes
+/// so that the kernel does not answer it with a reset that would eat our last bytes, within a bound
+/// of time (one second) and volume (16 MiB).
 void close_in_order(int socket);
 
 }  // namespace forkecho::server

@@ -12,9 +12,12 @@ using nlohmann::ordered_json;
 
 std::string_view to_string(SlotState state) {
   switch (state) {
-    case SlotState::idle: return "idle";
-    case SlotState::serving: return "serving";
-    case SlotState::free: break;
+    case SlotState::idle:
+      return "idle";
+    case SlotState::serving:
+      return "serving";
+    case SlotState::free:
+      break;
   }
   return "free";
 }
@@ -39,12 +42,9 @@ ordered_json to_json(const BookTotals& books) {
 }
 
 ordered_json to_json(const SlotStatus& slot) {
-  return {{"pid", slot.pid},
-          {"state", to_string(slot.state)},
-          {"peer", slot.peer},
-          {"connections", slot.connections},
-          {"bytes_in", slot.bytes_in},
-          {"bytes_out", slot.bytes_out},
+  return {{"pid", slot.pid},           {"state", to_string(slot.state)},
+          {"peer", slot.peer},         {"connections", slot.connections},
+          {"bytes_in", slot.bytes_in}, {"bytes_out", slot.bytes_out},
           {"since_s", slot.since_s}};
 }
 
@@ -102,24 +102,25 @@ std::string to_text(const ordered_json& status) {
       "timed out    {}\n"
       "bytes        in {}, out {}\n"
       "children     forked {}, reaped {}, idle {}, busy {}\n",
-      status["version"].get<std::string>(), status["pid"].get<pid_t>(), status["mode"].get<std::string>(),
-      status["state"].get<std::string>(), status["uptime_s"].get<double>(), listen,
-      connections["accepted"].get<std::uint64_t>(), connections["active"].get<std::uint64_t>(),
-      connections["served"].get<std::uint64_t>(), connections["fork_failed"].get<std::uint64_t>(),
-      connections["crashed"].get<std::uint64_t>(), reasons(connections["refused"]),
-      reasons(connections["timed_out"]), status["bytes"]["in"].get<std::uint64_t>(),
-      status["bytes"]["out"].get<std::uint64_t>(), children["forked"].get<std::uint64_t>(),
-      children["reaped"].get<std::uint64_t>(), children["idle"].get<std::uint64_t>(),
-      children["busy"].get<std::uint64_t>());
+      status["version"].get<std::string>(), status["pid"].get<pid_t>(),
+      status["mode"].get<std::string>(), status["state"].get<std::string>(),
+      status["uptime_s"].get<double>(), listen, connections["accepted"].get<std::uint64_t>(),
+      connections["active"].get<std::uint64_t>(), connections["served"].get<std::uint64_t>(),
+      connections["fork_failed"].get<std::uint64_t>(), connections["crashed"].get<std::uint64_t>(),
+      reasons(connections["refused"]), reasons(connections["timed_out"]),
+      status["bytes"]["in"].get<std::uint64_t>(), status["bytes"]["out"].get<std::uint64_t>(),
+      children["forked"].get<std::uint64_t>(), children["reaped"].get<std::uint64_t>(),
+      children["idle"].get<std::uint64_t>(), children["busy"].get<std::uint64_t>());
   if (!status["slots"].empty()) {
-    text += fmt::format("\n{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>9}\n", "PID", "STATE", "PEER", "CONNECTIONS",
-                        "BYTES IN", "BYTES OUT", "SINCE");
+    text += fmt::format("\n{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>9}\n", "PID", "STATE",
+                        "PEER", "CONNECTIONS", "BYTES IN", "BYTES OUT", "SINCE");
   }
   for (const auto& slot : status["slots"]) {
     const auto peer = slot["peer"].get<std::string>();
-    text += fmt::format("{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>7.1f} s\n", slot["pid"].get<pid_t>(),
-                        slot["state"].get<std::string>(), peer.empty() ? "-" : peer,
-                        slot["connections"].get<std::uint64_t>(), slot["bytes_in"].get<std::uint64_t>(),
+    text += fmt::format("{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>7.1f} s\n",
+                        slot["pid"].get<pid_t>(), slot["state"].get<std::string>(),
+                        peer.empty() ? "-" : peer, slot["connections"].get<std::uint64_t>(),
+                        slot["bytes_in"].get<std::uint64_t>(),
                         slot["bytes_out"].get<std::uint64_t>(), slot["since_s"].get<double>());
   }
   if (const auto omitted = status["slots_omitted"].get<std::uint64_t>()) {
@@ -130,9 +131,12 @@ std::string to_text(const ordered_json& status) {
 
 std::string books_line(const BookTotals& books) {
   const ordered_json connections = to_json(books);
-  return fmt::format("books: accepted {}, active {}, served {}, refused ({}), timed out ({}), fork failed {}, crashed {}, bytes in {}, out {}",
-                     books.accepted, books.active(), books.served, reasons(connections["refused"]),
-                     reasons(connections["timed_out"]), books.fork_failed, books.crashed, books.bytes_in, books.bytes_out);
+  return fmt::format(
+      "books: accepted {}, active {}, served {}, refused ({}), timed out ({}), fork failed {}, "
+      "crashed {}, bytes in {}, out {}",
+      books.accepted, books.active(), books.served, reasons(connections["refused"]),
+      reasons(connections["timed_out"]), books.fork_failed, books.crashed, books.bytes_in,
+      books.bytes_out);
 }
 
 }  // namespace forkecho::server

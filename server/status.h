@@ -1,5 +1,5 @@
-// What `forkechod status` shows: the figures at one moment, and their two forms. The keys of the JSON
-// object are part of the program's interface (README, "Status").
+// What `forkechod status` shows: the figures at one moment, and their two forms. The keys of the
+// JSON object are part of the program's interface (README, "Status").
 #pragma once
 
 #include <cstdint>

@@ -29,13 +29,14 @@ namespace {
 using namespace std::chrono_literals;
 using sys::Clock;
 
-constexpr auto busy_tick = 100ms;   // the pool is watched as often as this while it works
+constexpr auto busy_tick = 100ms;  // the pool is watched as often as this while it works
 constexpr auto quiet_tick = 1s;
 constexpr auto drain_tick = 25ms;
 /// The door is closed for good after nobody came in for so long: time for the last handshakes that
 /// were under way to be finished by clients with a long round trip.
 constexpr auto door_patience = 200ms;
-/// What the orderly end of the last connections may take: twice serve_connection.h's bound, and some.
+/// What the orderly end of the last connections may take: twice serve_connection.h's bound, and
+/// some.
 constexpr auto finish_patience = 5s;
 
 std::vector<Listener> open_listeners(const Options& options) {
@@ -43,7 +44,8 @@ std::vector<Listener> open_listeners(const Options& options) {
   for (const std::string& text : options.listen) {
     const sys::ResolvedAddresses resolved = sys::resolve(text);
     if (!resolved.error.empty()) {
-      throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable, resolved.error);
+      throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable,
+                       resolved.error);
     }
     try {
       listeners.push_back(Listener::open(resolved.addresses.front(), options.backlog));
@@ -52,8 +54,11 @@ std::vector<Listener> open_listeners(const Options& options) {
     }
   }
   // Only a worker of the pool with one listener may block in accept.
-  const bool blocking = listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
-  if (!blocking) std::for_each(listeners.begin(), listeners.end(), [](const Listener& l) { l.set_nonblocking(); });
+  const bool blocking =
+      listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
+  if (!blocking)
+    std::for_each(listeners.begin(), listeners.end(),
+                  [](const Listener& l) { l.set_nonblocking(); });
   return listeners;
 }
 
@@ -75,7 +80,8 @@ class Supervisor {
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_) {
-    control_.emplace(context_, options.control, [this](const std::string& request) { return answer(request); });
+    control_.emplace(context_, options.control,
+                     [this](const std::string& request) { return answer(request); });
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
@@ -142,11 +148,20 @@ class Supervisor {
   void on_tick() {
     tree_.reap();
     switch (state_) {
-      case State::starting: break;
-      case State::running: tree_.maintain(); break;
-      case State::draining: keep_draining(); break;
-      case State::finishing: keep_finishing(); break;
-      case State::ending: tree_.kill_all(); break;
+      case State::starting:
+        break;
+      case State::running:
+        tree_.maintain();
+        break;
+      case State::draining:
+        keep_draining();
+        break;
+      case State::finishing:
+        keep_finishing();
+        break;
+      case State::ending:
+        tree_.kill_all();
+        break;
     }
   }
 
@@ -156,30 +171,42 @@ class Supervisor {
     state_ = next_state(before, event);
     if (state_ == before) return;
     switch (state_) {
-      case State::starting: break;
-      case State::running: announce(); break;
-      case State::draining: begin_drain(); break;
-      case State::finishing: begin_finish(); break;
-      case State::ending: end_at_once(); break;
+      case State::starting:
+        break;
+      case State::running:
+        announce();
+        break;
+      case State::draining:
+        begin_drain();
+        break;
+      case State::finishing:
+        begin_finish();
+        break;
+      case State::ending:
+        end_at_once();
+        break;
     }
     if (state_ >= State::draining) schedule_tick();
   }
 
   void announce() const {
     for (const Listener& listener : listeners_) {
-      log::info("listening on {}, mode {}, pid {}", listener.address().to_string(), to_string(options_.mode), getpid());
+      log::info("listening on {}, mode {}, pid {}", listener.address().to_string(),
+                to_string(options_.mode), getpid());
     }
   }
 
   void begin_drain() {
     log::info("draining: {} connections are open, the limit is {} s", tree_.totals().active(),
               std::chrono::duration<double>(options_.timeouts.drain).count());
-    // The door first: whoever is told to drain afterwards may take an empty queue for the end of it.
+    // The door first: whoever is told to drain afterwards may take an empty queue for the end of
+    // it.
     for (const Listener& listener : listeners_) {
       listener.begin_drain();
       listener.set_nonblocking();
     }
-    drain_deadline_ = options_.timeouts.drain == 0s ? sys::Deadline::never() : sys::Deadline::after(options_.timeouts.drain);
+    drain_deadline_ = options_.timeouts.drain == 0s ? sys::Deadline::never()
+                                                    : sys::Deadline::after(options_.timeouts.drain);
     last_waiting_ = Clock::now();
     tree_.tell(SIGTERM, 0);
   }
@@ -193,7 +220,8 @@ class Supervisor {
 
   void watch_the_door() {
     if (door_closed_) return;
-    const bool waiting = std::any_of(listeners_.begin(), listeners_.end(), [](const Listener& l) { return l.has_waiting_client(); });
+    const bool waiting = std::any_of(listeners_.begin(), listeners_.end(),
+                                     [](const Listener& l) { return l.has_waiting_client(); });
     if (waiting) last_waiting_ = Clock::now();
     if (Clock::now() - last_waiting_ < door_patience) return;
     for (const Listener& listener : listeners_) listener.stop_listening();
@@ -201,7 +229,9 @@ class Supervisor {
   }
 
   void begin_finish() {
-    log::warning("the drain timeout has passed with {} connections open: they are answered and closed", tree_.totals().active());
+    log::warning(
+        "the drain timeout has passed with {} connections open: they are answered and closed",
+        tree_.totals().active());
     finish_deadline_ = sys::Deadline::after(finish_patience);
     keep_finishing();
   }
@@ -244,7 +274,8 @@ class Supervisor {
                   .children = tree_.children(),
                   .slots = {},
                   .slots_omitted = 0};
-    for (const Listener& listener : listeners_) status.listen.push_back(listener.address().to_string());
+    for (const Listener& listener : listeners_)
+      status.listen.push_back(listener.address().to_string());
     tree_.for_each_slot([&](const Slot& slot) {
       if (status.slots.size() < options_.status_slots) {
         status.slots.push_back(read_slot(slot, now));

@@ -1,7 +1,7 @@
 // The supervisor: the process at the top. It opens the listeners, starts acceptors or workers and
-// replaces them, keeps the books, answers on the control socket and leads the daemon through its life
-// (life_cycle.h). It serves nobody, holds no descriptor per connection, takes no lock that another
-// could hold, and believes nothing that another could have written.
+// replaces them, keeps the books, answers on the control socket and leads the daemon through its
+// life (life_cycle.h). It serves nobody, holds no descriptor per connection, takes no lock that
+// another could hold, and believes nothing that another could have written.
 #pragma once
 
 #include <functional>

@@ -42,9 +42,9 @@ struct Character {
 constexpr Character unchanged = {1, 0};
 
 enum class Lengths {
-  kept,
-  free
-};  // kept: stop at an uppercase of another length than its character
+  kept,  ///< in place: stop at an uppercase of another length than its character
+  free   ///< to other memory: go on
+};
 
 bool is_continuation(Byte byte) {
   return (byte & 0xC0) == 0x80;
@@ -54,8 +54,7 @@ Byte upper_ascii(Byte byte) {
   return static_cast<Byte>(byte >= 'a' && byte <= 'z' ? byte - ('a' - 'A') : byte);
 }
 
-// ---- One character. `in` is at a lead byte, `available` bytes may be read, and out[0] holds the
-// lead
+// ---- One character. `in` is at a lead byte, `available` bytes may be read, out[0] holds the lead
 // ---- byte already. What does not change is not written: the caller copies it byte by byte.
 
 FORKECHO_ALWAYS_INLINE Character upper_of_two(const Byte* in, std::size_t available, Byte* out) {
@@ -260,7 +259,7 @@ std::string_view to_string(Transform transform) {
   return "?";
 }
 
-std::string_view Uppercaser::feed(std::span<char> chunk, std::span<char> scratch) {
+[[gnu::hot]] std::string_view Uppercaser::feed(std::span<char> chunk, std::span<char> scratch) {
   switch (transform_) {
     case Transform::unicode:
       return feed_unicode(chunk, scratch);
@@ -273,7 +272,8 @@ std::string_view Uppercaser::feed(std::span<char> chunk, std::span<char> scratch
   return {chunk.data(), chunk.size()};
 }
 
-std::string_view Uppercaser::feed_unicode(std::span<char> chunk, std::span<char> scratch) {
+[[gnu::hot]] std::string_view Uppercaser::feed_unicode(std::span<char> chunk,
+                                                       std::span<char> scratch) {
   assert(scratch.size() >= max_output(chunk.size()));
   if (pending_size_ != 0) return feed_after_pending(chunk, scratch);
   const std::size_t cut = incomplete_end(bytes_of(chunk));

@@ -12,13 +12,15 @@ volatile std::sig_atomic_t wish = static_cast<int>(Wish::serve);
 void (*finish_action)() = nullptr;
 
 void on_signal(int number) {
-  const Wish next = number == SIGUSR1 ? Wish::retire : number == SIGTERM ? Wish::drain : Wish::finish;
+  const Wish next = number == SIGUSR1   ? Wish::retire
+                    : number == SIGTERM ? Wish::drain
+                                        : Wish::finish;
   if (static_cast<int>(next) > wish) wish = static_cast<int>(next);
   if (next == Wish::finish && finish_action != nullptr) finish_action();
 }
 
 void set_handler(int number, void (*handler)(int)) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = handler;  // no SA_RESTART: a blocked accept or read must return
   sigfillset(&action.sa_mask);
   sys::check_syscall(sigaction(number, &action, nullptr), "sigaction");
@@ -32,6 +34,8 @@ void install_worker_signals(void (*on_finish)()) {
   for (const int number : {SIGPIPE, SIGINT, SIGHUP, SIGTTIN, SIGTTOU}) set_handler(number, SIG_IGN);
 }
 
-Wish current_wish() { return static_cast<Wish>(wish); }
+Wish current_wish() {
+  return static_cast<Wish>(wish);
+}
 
 }  // namespace forkecho::server

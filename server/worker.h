@@ -1,9 +1,9 @@
 // What pool and event workers share: their signals.
 //
-// From the supervisor: USR1 retire (leave when idle), TERM drain (serve the queue, then leave), USR2
-// the drain timeout has passed (finish, then leave). A worker that blocks in accept is interrupted
-// by them; the supervisor repeats them until it is gone, since one can fall between a check and a
-// wait.
+// From the supervisor: USR1 retire (leave when idle), TERM drain (serve the queue, then leave),
+// USR2 the drain timeout has passed (finish, then leave). A worker that blocks in accept is
+// interrupted by them; the supervisor repeats them until it is gone, since one can fall between a
+// check and a wait.
 #pragma once
 
 namespace forkecho::server {

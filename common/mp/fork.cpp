@@ -19,7 +19,7 @@ sigset_t every_signal() {
 
 }  // namespace
 
-pid_t fork_process(ForkMask mask) {
+[[gnu::hot]] pid_t fork_process(ForkMask mask) {
   const bool block = mask == ForkMask::block;
   sigset_t before;
   if (block) {
@@ -39,7 +39,7 @@ pid_t fork_process(ForkMask mask) {
   return pid;
 }
 
-void accept_signals() {
+[[gnu::hot]] void accept_signals() {
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
@@ -56,7 +56,7 @@ void reset_signal_handlers() {
   }
 }
 
-void die_with_parent(pid_t parent, int signal, pid_t other_parent) {
+[[gnu::hot]] void die_with_parent(pid_t parent, int signal, pid_t other_parent) {
   prctl(PR_SET_PDEATHSIG, signal);
   const pid_t now = getppid();
   if (now != parent && (other_parent == 0 || now != other_parent)) _exit(orphaned);

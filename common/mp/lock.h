@@ -37,7 +37,8 @@ class LockGuard {
   explicit LockGuard(Lock& lock) : lock_(lock), acquired_(lock.acquire()) {}
   LockGuard(const LockGuard&) = delete;
   LockGuard& operator=(const LockGuard&) = delete;
-  ~LockGuard() { lock_.release(); }
+  // A release that fails is a bug, and the end of the program.
+  ~LockGuard() { lock_.release(); }  // NOLINT(bugprone-exception-escape)
   bool owner_died() const { return acquired_ == Acquired::owner_died; }
 
  private:

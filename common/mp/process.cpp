@@ -84,8 +84,10 @@ void Process::start() {
 }
 
 void Process::run_in_child(pid_t parent) {
-  reset_signal_handlers();
-  if (!keeps_signals_blocked_) accept_signals();
+  if (!keeps_signals_blocked_) {
+    reset_signal_handlers();
+    accept_signals();
+  }
   if (daemon_) die_with_parent(parent);
   if (!keeps_stdin_) read_nothing_from_stdin();
   current() = {.name = name_, .daemon = daemon_, .children_named = 0};

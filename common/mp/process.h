@@ -47,8 +47,8 @@ class Process {
   void set_daemon(bool daemon);  // std::logic_error once started
   /// The child reads /dev/null as standard input unless asked to keep the parent's.
   void keep_stdin() { keeps_stdin_ = true; }
-  /// The target begins with every signal blocked, and calls mp::accept_signals once its handlers
-  /// stand: a signal sent to the newborn child then waits for them instead of ending it.
+  /// The target begins with every signal blocked and with its parent's handlers: a signal sent to
+  /// the newborn child waits until it has set its own and calls mp::accept_signals.
   void keep_signals_blocked() { keeps_signals_blocked_ = true; }
 
   /// Throws std::logic_error when started twice or called by a daemon process, std::system_error

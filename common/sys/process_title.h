@@ -9,12 +9,13 @@
 
 namespace forkecho::sys {
 
-/// Keeps the place of the arguments (and copies the environment that lies behind them to the heap,
-/// so that its place can be used too).
+/// Keeps the place of the arguments and of the environment behind them. Both move to the heap: argv and
+/// environ can be used as before, a pointer taken from them earlier cannot.
 void remember_title_room(int argc, char** argv);
 
-/// Writes `title` over the place of the arguments, cut to its length. No system call, no
-/// allocation: safe in a child that was just forked, and in a signal handler.
+/// Writes `title` over the place of the arguments, cut to its length; the first call ends the use
+/// of argv. No system call, no allocation: safe in a child that was just forked, and in a signal
+/// handler. A parent that sets a title of its own before it forks saves each child the clearing.
 void set_process_title(std::string_view title);
 
 }  // namespace forkecho::sys

@@ -21,6 +21,26 @@ std::string command_line(const std::string& pid) {
   return text.substr(0, text.find('\0'));
 }
 
+std::string whole_command_line() {
+  std::ifstream file("/proc/self/cmdline");
+  return {std::istreambuf_iterator(file), {}};
+}
+
+TEST(ProcessTitle, BeforeTheFirstTheArgumentsAreUntouchedAndTheEnvironmentDoesNotShow) {
+  std::string arguments;
+  for (const std::string& argument : testing::internal::GetArgvs()) arguments += argument + '\0';
+  EXPECT_EQ(whole_command_line(), arguments);
+}
+
+TEST(ProcessTitle, ShowsNothingBehindIt) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              set_process_title("t");
+              const std::string all = whole_command_line();
+              return all.find_first_not_of('\0', 1) == std::string::npos ? 0 : 1;
+            }),
+            0);
+}
+
 /// What a child reads of itself after it took each of `titles`, as its exit code: 0 when the last
 /// shows.
 template <typename Check>

@@ -1,0 +1,26 @@
+// The JSON of a comparison, schema 1: what compare writes with --json and what its page holds.
+// Pure.
+//
+//   {"schema":1,"kind":"comparison","started_at","machine","settings","baseline",
+//    "findings":[...],"notes":[...],
+//    "designs":[{"name","in_words","applicable","reason",
+//      "rate":{"median","min","max","rounds":[...]},     requests per second, each on a connection
+//                                                        of its own when the workload is crr
+//      "ratio_to_baseline":{the same},                   of the rates, round by round
+//      "latency":{as in a run},
+//      "server":{"cpu_user_s","cpu_system_s","cpu_us_per_request","cpu_us_per_request_rounds",
+//                "context_switches","processes","pss_bytes"},
+//      "run":{the JSON of a run, over all rounds}}]}
+//
+// What was not measured is null.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "client/comparison.h"
+
+namespace forkecho::client {
+
+nlohmann::ordered_json to_json(const Comparison& comparison);
+
+}  // namespace forkecho::client

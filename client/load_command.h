@@ -1,0 +1,20 @@
+// forkecho load: the options of a run, its summary, its JSON, its exit code.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "client/command.h"
+#include "client/load_plan.h"
+
+namespace forkecho::client {
+
+/// Adds the subcommand and its options to `app`; when it is the one that the user names, `chosen`
+/// is set.
+void add_load_command(CLI::App& app, Command& chosen);
+
+/// The options that make a LoadPlan, but for the target, added to `command` with `plan` as default
+/// and destination; for load and for those that run loads themselves. `plan` must outlive
+/// `command`.
+void add_plan_options(CLI::App& command, LoadPlan& plan);
+
+}  // namespace forkecho::client

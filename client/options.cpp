@@ -1,0 +1,34 @@
+#include "client/options.h"
+
+#include "common/sys/duration.h"
+
+namespace forkecho::client {
+
+CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
+                                 sys::Duration& destination, const std::string& description,
+                                 Zero zero) {
+  const auto read = [&destination, names, zero](const std::string& text) {
+    const auto value = sys::parse_duration(text);
+    if (!value)
+      throw CLI::ValidationError(names,
+                                 "'" + text + "' is no duration; write it like 500ms, 30s or 2m");
+    if (*value == sys::Duration::zero() && zero == Zero::refused) {
+      throw CLI::ValidationError(names, "must be longer than 0");
+    }
+    destination = *value;
+  };
+  return command.add_option_function<std::string>(names, read, description)
+      ->type_name("DURATION")
+      ->default_str(sys::format_duration(destination));
+}
+
+CLI::Option* add_result_file_option(CLI::App& command, const std::string& names,
+                                    std::string& destination, const std::string& description) {
+  return command.add_option(names, destination, description)
+      ->type_name("FILE")
+      ->check([](const std::string& name) {
+        return name.empty() ? "needs the name of a file" : std::string();
+      });
+}
+
+}  // namespace forkecho::client

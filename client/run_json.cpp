@@ -1,0 +1,154 @@
+#include "client/run_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace forkecho::client {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json value_or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json connections_json(const ConnectionCounts& counts) {
+  return {{"opened", counts.opened},
+          {"failed",
+           {{"refused", counts.failed.refused},
+            {"timeout", counts.failed.timeout},
+            {"reset", counts.failed.reset},
+            {"other", counts.failed.other}}}};
+}
+
+Json requests_json(const RequestCounts& counts) {
+  return {{"scheduled", counts.scheduled},
+          {"sent", counts.sent},
+          {"completed", counts.completed},
+          {"shed", counts.shed},
+          {"failed",
+           {{"timeout", counts.failed.timeout},
+            {"reset", counts.failed.reset},
+            {"short", counts.failed.cut_short},
+            {"other", counts.failed.other}}}};
+}
+
+Json totals_json(const Totals& totals) {
+  return {{"connections", totals.connections},
+          {"requests", totals.requests},
+          {"bytes_out", totals.bytes_out},
+          {"bytes_in", totals.bytes_in}};
+}
+
+Json verification_json(const Verification& verification) {
+  return {{"checked", verification.checked},
+          {"mismatched", verification.mismatched},
+          {"short", verification.cut_short},
+          {"extra", verification.extra}};
+}
+
+Json lag_json(const std::optional<Lag>& lag) {
+  if (!lag) return {{"p50", nullptr}, {"p99", nullptr}, {"max", nullptr}};
+  return {{"p50", lag->p50_ns}, {"p99", lag->p99_ns}, {"max", lag->max_ns}};
+}
+
+Json generator_json(const GeneratorVerdict& verdict) {
+  return {{"verdict", verdict.valid ? "VALID" : "INVALID"},
+          {"reasons", verdict.reasons},
+          {"cpu_percent", verdict.cpu_percent},
+          {"lag", lag_json(verdict.lag)}};
+}
+
+Json server_json(const std::optional<ServerUsage>& usage) {
+  if (!usage) return nullptr;
+  return {{"cpu_user_s", usage->cpu_user_s},
+          {"cpu_system_s", usage->cpu_system_s},
+          {"cpu_us_per_request", value_or_null(usage->cpu_us_per_request)},
+          {"context_switches", value_or_null(usage->context_switches)},
+          {"processes", value_or_null(usage->processes)},
+          {"pss_bytes", value_or_null(usage->pss_bytes)}};
+}
+
+Json timeline_json(const std::vector<TimelinePoint>& timeline) {
+  Json points = Json::array();
+  for (const TimelinePoint& point : timeline) {
+    const auto quantile = [&](std::uint64_t ns) {
+      return point.completed == 0 ? Json(nullptr) : Json(ns);
+    };
+    points.push_back({{"t_s", point.t_s},
+                      {"completed", point.completed},
+                      {"errors", point.errors},
+                      {"p50", quantile(point.p50_ns)},
+                      {"p99", quantile(point.p99_ns)}});
+  }
+  return points;
+}
+
+Json machine_json(const Machine& machine) {
+  return {{"processor", machine.processor},
+          {"processors", machine.processors},
+          {"memory_bytes", machine.memory_bytes},
+          {"kernel", machine.kernel}};
+}
+
+}  // namespace
+
+Json to_json(const LatencyHistogram& histogram) {
+  Json json = {{"count", histogram.count()}};
+  const auto set = [&](const char* name, auto value) {
+    json[name] = histogram.count() == 0 ? Json(nullptr) : Json(value);
+  };
+  set("min", histogram.min());
+  set("mean", histogram.mean());
+  set("p50", histogram.value_at_quantile(0.5));
+  set("p90", histogram.value_at_quantile(0.9));
+  set("p99", histogram.value_at_quantile(0.99));
+  set("p999", histogram.value_at_quantile(0.999));
+  set("p9999", histogram.value_at_quantile(0.9999));
+  set("max", histogram.max());
+  return json;
+}
+
+Json to_json(const LoadPlan& plan) {
+  const bool by_number = plan.requests != 0;
+  return {{"connections", plan.connections},
+          {"workers", plan.workers},
+          {"duration_ns", by_number ? Json(nullptr) : Json(plan.duration.count())},
+          {"requests", by_number ? Json(plan.requests) : Json(nullptr)},
+          {"workload", to_string(plan.workload)},
+          {"size", plan.size},
+          {"payload", to_string(plan.payload)},
+          {"expect", to_string(plan.expect)},
+          {"warmup_ns", plan.warmup.count()},
+          {"timeout_ns", plan.timeout.count()},
+          {"wait_for_ns", plan.wait_for.count()}};
+}
+
+Json to_json(const RunResult& result) {
+  return {{"schema", 1},
+          {"target", result.target},
+          {"plan", to_json(result.plan)},
+          {"started_at", result.started_at},
+          {"duration_s", result.duration_s},
+          {"connections", connections_json(result.connections)},
+          {"requests", requests_json(result.requests)},
+          {"rate",
+           {{"requested_rps", value_or_null(result.requested_rps)},
+            {"achieved_rps", result.achieved_rps}}},
+          {"latency",
+           {{"from_intended", to_json(*result.from_intended)},
+            {"from_send", to_json(*result.from_send)}}},
+          {"connect", to_json(*result.connect)},
+          {"first_byte", to_json(*result.first_byte)},
+          {"close", to_json(*result.close)},
+          {"totals", totals_json(result.totals)},
+          {"verification", verification_json(result.verification)},
+          {"generator", generator_json(result.generator)},
+          {"server", server_json(result.server)},
+          {"timeline", timeline_json(result.timeline)},
+          {"address", result.address},
+          {"interrupted", result.interrupted},
+          {"machine", machine_json(result.machine)}};
+}
+
+}  // namespace forkecho::client

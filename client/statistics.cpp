@@ -1,0 +1,31 @@
+#include "client/statistics.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace forkecho::client {
+
+std::optional<double> median(std::span<const double> values) {
+  if (values.empty()) return std::nullopt;
+  std::vector<double> sorted(values.begin(), values.end());
+  std::ranges::sort(sorted);
+  const std::size_t middle = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+std::optional<Summary> summarise(std::vector<double> rounds) {
+  if (rounds.empty()) return std::nullopt;
+  const auto [min, max] = std::ranges::minmax(rounds);
+  return Summary{.median = *median(rounds), .min = min, .max = max, .rounds = std::move(rounds)};
+}
+
+std::optional<Summary> ratio_per_round(std::span<const double> values,
+                                       std::span<const double> baseline) {
+  std::vector<double> ratios;
+  for (std::size_t round = 0; round < std::min(values.size(), baseline.size()); ++round) {
+    if (baseline[round] > 0) ratios.push_back(values[round] / baseline[round]);
+  }
+  return summarise(std::move(ratios));
+}
+
+}  // namespace forkecho::client

@@ -1,0 +1,74 @@
+#include "client/temporary_directory.h"
+
+#include <fcntl.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <string>
+
+#include "common/sys/check_syscall.h"
+
+namespace forkecho::client {
+namespace {
+
+/// What is put behind the parent's path: this name, and a file's within it.
+constexpr std::string_view pattern = "/forkecho-XXXXXX";
+constexpr std::size_t room_for_a_name = 40;
+
+std::string parent_directory() {
+  const char* chosen = std::getenv("TMPDIR");
+  const std::string parent = chosen == nullptr ? "" : chosen;
+  const bool fits =
+      parent.size() + pattern.size() + room_for_a_name < sizeof(sockaddr_un::sun_path);
+  return parent.starts_with('/') && fits ? parent : "/tmp";
+}
+
+/// The keeper's whole life. Its owner's terminal does not reach it.
+void remove_after_owner(const std::filesystem::path& path, int owner_lives) {
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
+  setsid();
+  char nothing;
+  sys::retry_on_interrupt([&] { return read(owner_lives, &nothing, 1); });
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory() : owner_(getpid()) {
+  std::string path = parent_directory().append(pattern);
+  if (mkdtemp(path.data()) == nullptr) sys::throw_errno(errno, "make a temporary folder " + path);
+  path_ = path;
+  try {
+    start_keeper();
+  } catch (...) {
+    std::filesystem::remove(path_);
+    throw;
+  }
+}
+
+void TemporaryDirectory::start_keeper() {
+  std::array<int, 2> ends;
+  sys::check_syscall(pipe2(ends.data(), O_CLOEXEC), "pipe");
+  const sys::Descriptor reading(ends[0]);
+  owner_lives_.reset(ends[1]);
+  keeper_.emplace([path = path_, reading = ends[0], writing = ends[1]] {
+    close(writing);
+    remove_after_owner(path, reading);
+  });
+  keeper_->start();
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  if (getpid() != owner_) return;
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+  keeper_->kill();
+  keeper_->join();
+}
+
+}  // namespace forkecho::client

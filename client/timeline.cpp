@@ -1,0 +1,32 @@
+#include "client/timeline.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/tally.h"
+
+namespace forkecho::client {
+
+const TimelinePoint& Timeline::add_point(double t_s) {
+  Boxed<LatencyHistogram> all;
+  merge_all(books_, &WorkerBooks::latency, *all);
+  Boxed<LatencyHistogram> since = all;
+  since->subtract(*seen_);
+  seen_ = std::move(all);
+  const std::uint64_t completed = tally(books_, &WorkerBooks::requests_completed);
+  const std::uint64_t errors = tally_errors(books_);
+  points_.push_back({.t_s = t_s,
+                     .completed = completed - std::exchange(completed_seen_, completed),
+                     .errors = errors - std::exchange(errors_seen_, errors),
+                     .p50_ns = since->value_at_quantile(0.5),
+                     .p99_ns = since->value_at_quantile(0.99)});
+  return points_.back();
+}
+
+void Timeline::add_rest(double t_s) {
+  const bool nothing = tally(books_, &WorkerBooks::requests_completed) == completed_seen_ &&
+                       tally_errors(books_) == errors_seen_;
+  if (!nothing) add_point(points_.empty() ? t_s : std::max(t_s, points_.back().t_s));
+}
+
+}  // namespace forkecho::client

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Measures forkechod against the barest C programs that do the same work. README.md says how.
+
+Exit status: 0 all targets met; 1 one missed, or a wrong reply, or books that do not balance;
+64 usage; 70 the measurement could not be done; 71 the report could not be written.
+"""
+
+import argparse
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+import machine
+import memory
+import network
+import rates
+import report
+import stats
+from processes import BenchError, end_group, start
+
+PROCESS_COUNT = 5000
+SECTIONS = ("memory", "held", "process", "crr", "rr")  # in this order: TIME_WAIT disturbs memory
+EXTRA_SECTIONS = ("self-memory", "self")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(64)
+
+
+def parse_arguments():
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", type=pathlib.Path, required=True,
+                        help="the build folder: forkechod and ceiling/ are in it")
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds of a line (9)")
+    parser.add_argument("--slice", type=float, default=1.0,
+                        help="seconds of each side in a round (1)")
+    parser.add_argument("--held", type=int, default=1000,
+                        help="connections held to measure the memory of one (1000)")
+    parser.add_argument("--held-many", type=int, default=10000,
+                        help="connections held in the section held (10000)")
+    parser.add_argument("--json", type=pathlib.Path, help="write every figure to this file")
+    parser.add_argument("--only", action="append", choices=SECTIONS + EXTRA_SECTIONS,
+                        help="one section; repeatable. self and self-memory are the method's own "
+                        "check: a ceiling over itself")
+    options = parser.parse_args()
+    for name in ("rounds", "slice", "held", "held_many"):
+        if getattr(options, name) <= 0:
+            parser.error(f"--{name.replace('_', '-')} must be above 0")
+    return options
+
+
+def rate_section(options, title, comparisons):
+    """One table, then the parts of each line's cost."""
+    report.show_rate_heading(title, options.rounds, options.slice)
+    lines = []
+    for comparison in comparisons:
+        lines.append(rates.measure(options.build, comparison, options.rounds, options.slice))
+        report.show_rate(lines[-1])
+    for line in lines:
+        report.show_cost(line)
+    return lines
+
+
+def memory_section(options):
+    result = memory.compare(options.build, options.held, options.rounds)
+    report.show_memory(result)
+    return result
+
+
+def self_memory_section(options):
+    result = memory.compare_ceiling_with_itself(options.build, options.held, options.rounds)
+    report.show_memory(result)
+    return result
+
+
+def held_section(options):
+    result = memory.hold_many(options.build, options.held_many)
+    report.show_held(result)
+    return result
+
+
+def _fork_exit_wait(options):
+    process = start([options.build / "ceiling" / "fork_exit_wait", PROCESS_COUNT],
+                    stdout=subprocess.PIPE)
+    try:
+        output = process.communicate(timeout=60)[0]
+    finally:
+        end_group(process)
+    return json.loads(output)["ns_each"]
+
+
+def process_section(options):
+    spread = stats.Spread.of([_fork_exit_wait(options) for _ in range(options.rounds)])
+    report.show_process(spread, PROCESS_COUNT)
+    return {"ns_each": spread}
+
+
+def crr_section(options):
+    return rate_section(options, "connections per second", rates.connection_rates(options.build))
+
+
+def rr_section(options):
+    return rate_section(options, "requests per second on held connections",
+                        rates.request_rates(options.build))
+
+
+def self_section(options):
+    return rate_section(options, "a ceiling over itself: what the method calls equal",
+                        rates.self_ratios(options.build))
+
+
+RUN = {"memory": memory_section, "held": held_section, "process": process_section,
+       "crr": crr_section, "rr": rr_section, "self-memory": self_memory_section,
+       "self": self_section}
+
+
+def _line_is_good(line):
+    return (line.get("met", True) and line.get("balanced", True) and line.get("process_each", True)
+            and not line.get("errors"))
+
+
+def all_good(results):
+    lines = []
+    for result in results.values():
+        lines += result if isinstance(result, list) else [result]
+    return all(map(_line_is_good, lines))
+
+
+def check_programs(options, sections):
+    needed = ["ceiling/fork_loop", "ceiling/drive"]
+    if set(sections) & {"memory", "held", "crr", "rr"}:
+        needed.append("forkechod")
+    for name in needed:
+        if not (options.build / name).exists():
+            raise BenchError(f"{options.build / name} is not there; build it first")
+
+
+def measure(options):
+    sections = [name for name in SECTIONS + EXTRA_SECTIONS if name in (options.only or SECTIONS)]
+    check_programs(options, sections)
+    own_network = network.enter_own_namespace()
+    about, busy = machine.describe(), machine.busy_share()
+    report.show_machine(about, busy, own_network, network.tracks_connections())
+    results = {name: RUN[name](options) for name in sections}
+    good = all_good(results)
+    report.show()
+    report.show("every target met" if good else "not every target met")
+    if options.json:
+        report.write_json(options.json, {"schema": 1, "machine": about, "busy_before": busy,
+                                         "own_network": own_network,
+                                         "sections": results, "good": good})
+    return 0 if good else 1
+
+
+def main():
+    # A request to end unwinds like any other error, so that the servers are ended on the way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = parse_arguments()
+    options.build = options.build.resolve()
+    try:
+        return measure(options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 70
+    except OSError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 71
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

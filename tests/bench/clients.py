@@ -1,0 +1,49 @@
+"""The neutral clients of ceiling/, driven from here."""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+
+from processes import BenchError, end_group, start
+
+HOLD_S = 300
+
+
+def drive(build, port, load, seconds):
+    """Runs one slice of `load` and returns the JSON that drive printed.
+
+    drive runs as many processes as there are processors: with one, the client and not the server is
+    the limit of the faster servers.
+    """
+    command = [build / "ceiling" / "drive", "127.0.0.1", port, load.workload, load.connections,
+               f"{seconds:.3f}", load.size, min(os.cpu_count(), 64)]
+    process = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        output, errors = process.communicate(timeout=seconds + 60)
+    except subprocess.TimeoutExpired as error:
+        raise BenchError("drive does not end") from error
+    finally:
+        end_group(process)
+    if not output:
+        raise BenchError(f"drive: {errors.strip()}")
+    return json.loads(output)
+
+
+@contextlib.contextmanager
+def holding(build, port, count):
+    """`count` connections, each answered once, are held while inside."""
+    process = start([build / "ceiling" / "hold", "127.0.0.1", port, count],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        ready = select.select([process.stdout], [], [], HOLD_S)[0]
+        line = process.stdout.readline() if ready else ""
+        if line != f"held {count}\n":
+            raise BenchError(f"hold could not hold {count} connections")
+        yield
+        process.stdin.close()
+        if process.wait(HOLD_S) != 0:
+            raise BenchError("hold failed at the end")
+    finally:
+        end_group(process)

@@ -1,0 +1,124 @@
+"""What the benchmark prints, and the JSON file: all of the formatting, none of the measuring."""
+
+import dataclasses
+import json
+
+import stats
+
+
+def _verdict(met):
+    return "PASS" if met else "short"
+
+
+def _bytes(value):
+    return f"{value / 1024:,.1f} KiB"
+
+
+def show(text=""):
+    print(text, flush=True)
+
+
+def show_machine(machine, busy, own_network, tracked):
+    show(f"{machine['processor']}, {machine['processors']} processors, Linux {machine['kernel']}, "
+         f"{machine['memory_bytes'] / 2**30:.0f} GiB, {machine['date']}")
+    if busy > 0.05:
+        show(f"WARNING: {busy:.0%} of the processors is in use by something else; "
+             "the figures below are not to be relied on")
+    if not own_network:
+        show("not in a network namespace of its own (that takes root)")
+    if tracked:
+        show("WARNING: the firewall tracks every connection here; "
+             "that costs both sides alike and hides differences")
+
+
+def show_rate_heading(title, rounds, seconds):
+    show()
+    show(f"{title} (medians of {rounds} interleaved rounds, {seconds:g} s for each side)")
+    show(f"  {'design':<16}{'load':<20}{'ours/s':>10}{'ceiling/s':>11}{'ratio':>8}"
+         f"  {'range':<15}{'target':<18}verdict")
+
+
+def show_rate(line):
+    rates, ratio, target = line["rates"], line["ratio"], line["target"]
+    known = target != stats.Target()
+    spread = f"{ratio.lowest:.3f}-{ratio.highest:.3f}"
+    show(f"  {line['name']:<16}{line['load']:<20}{rates['ours'].median:>10,.0f}"
+         f"{rates['ceiling'].median:>11,.0f}{ratio.median:>8.3f}  {spread:<15}"
+         f"{str(target) if known else '-':<18}{_verdict(line['met']) if known else '-'}")
+    if line["errors"]:
+        show(f"  {'':<16}{line['errors']} ERRORS: connections that failed or wrong replies")
+    if line["lost"]:
+        show(f"  {'':<16}{line['lost']} packets were sent again: something drops them, "
+             "and a slice stood still")
+    if not line["balanced"]:
+        show(f"  {'':<16}BOOKS: the daemon's count of accepted connections is not the client's")
+
+
+def show_cost(line):
+    """The parts of one line's cost: ours, the ceiling's and what is between them."""
+    show()
+    show(f"  parts of the cost per {line['unit']}: {line['name']}, {line['load']}")
+    show(f"    {'':<32}{'ours':>10}{'ceiling':>10}{'more':>10}")
+    ours, ceiling = line["cost"]["ours"], line["cost"]["ceiling"]
+    for key in ours:
+        more = ours[key] - ceiling[key]
+        show(f"    {key:<32}{ours[key]:>10.2f}{ceiling[key]:>10.2f}{more:>10.2f}")
+
+
+def show_memory(result):
+    ratio = result["ratio"]
+    show()
+    show(f"memory per held connection (fork mode, {result['held']:,} held, "
+         f"medians of {len(ratio.samples)} interleaved rounds)")
+    show(f"  {'':<16}{'ours':>14}{'ceiling':>14}{'ratio':>8}")
+    ours, ceiling = result["parts"]["ours"], result["parts"]["ceiling"]
+    for key in ours:
+        share = f"{ours[key] / ceiling[key]:>8.3f}" if ceiling[key] > 0 else f"{'-':>8}"
+        show(f"  {key:<16}{_bytes(ours[key]):>14}{_bytes(ceiling[key]):>14}{share}")
+    total = result["sum"]
+    show(f"  {'sum':<16}{_bytes(total['ours'].median):>14}{_bytes(total['ceiling'].median):>14}"
+         f"{ratio.median:>8.3f}  {ratio.lowest:.3f}-{ratio.highest:.3f}  "
+         f"{result['target']}  {_verdict(result['met'])}")
+    if result["disturbed"]:
+        show(f"  WARNING: other programs started or ended during {result['disturbed']} samples; "
+             "their memory is in them")
+    if not result["process_each"]:
+        show("  NOT each connection had a process of its own")
+
+
+def show_held(result):
+    show()
+    show(f"{result['held']:,} connections held in fork mode, each answered")
+    for key in ("ours", "ceiling"):
+        one = result[key]
+        parts = ", ".join(f"{name} {_bytes(value)}" for name, value in one["parts"].items())
+        show(f"  {key:<8} {one['processes']:,} processes, opened in {one['seconds']:.1f} s, "
+             f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; "
+             f"each {_bytes(one['sum'])}: {parts}")
+    if result["ours"]["disturbed"] or result["ceiling"]["disturbed"]:
+        show("  WARNING: other programs started or ended meanwhile; their memory is in it")
+    show(f"  a process for each: {_verdict(result['met'])}")
+
+
+def show_process(spread, count):
+    show()
+    show(f"fork, _exit, waitpid (bare, {count:,} in each of {len(spread.samples)} rounds): "
+         f"{spread.median / 1000:.1f} us each, "
+         f"{spread.lowest / 1000:.1f}-{spread.highest / 1000:.1f}")
+
+
+def write_json(path, result):
+    """Writes beside the file and renames, so that a full disk leaves no half of a report. What is
+    there and no plain file (a pipe, a device) is written to as it is."""
+    plain = not path.exists() or path.is_file()
+    beside = path.with_name(path.name + ".part") if plain else path
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump(result, file, indent=1, default=dataclasses.asdict)
+            file.write("\n")
+        if plain:
+            beside.replace(path)
+    except OSError:
+        if plain:
+            beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,25 @@
+#include "client/worker.h"
+
+#include <gtest/gtest.h>
+
+namespace forkecho::client {
+namespace {
+
+TEST(Worker, SharesAreEvenAndAddUp) {
+  for (const std::size_t connections : {1U, 7U, 10U, 1000U}) {
+    for (const unsigned workers : {1U, 3U, 7U}) {
+      std::size_t sum = 0;
+      for (unsigned index = 0; index < workers; ++index) {
+        const std::size_t share = share_of(connections, workers, index);
+        EXPECT_LE(share - connections / workers, 1U);
+        sum += share;
+      }
+      EXPECT_EQ(sum, connections);
+    }
+  }
+  EXPECT_EQ(share_of(10, 3, 0), 4U);
+  EXPECT_EQ(share_of(10, 3, 2), 3U);
+}
+
+}  // namespace
+}  // namespace forkecho::client

@@ -1,0 +1,181 @@
+// kill -9 of a process that accepts: it is replaced, nobody in the queue is lost, and what others
+// serve goes on.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "tests/support/client_swarm.h"
+#include "tests/support/daemon_under_test.h"
+#include "tests/support/proc_view.h"
+#include "tests/support/soak.h"
+#include "tests/support/test_client.h"
+#include "tests/support/wait_until.h"
+
+namespace forkecho::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+bool is_stopped(const DaemonUnderTest& daemon, pid_t pid) {
+  for (const ProcessView& view : living_below(daemon.pid())) {
+    if (view.pid == pid) return view.state == 'T';
+  }
+  return false;
+}
+
+class AcceptorKilled : public testing::TestWithParam<ModeUnderTest> {};
+
+/// The processes are stopped first, so that the clients are certainly in the queue, and not taken.
+TEST_P(AcceptorKilled, ClientsInTheQueueAreServedByTheNext) {
+  DaemonUnderTest daemon(GetParam());
+  // A first connection: an acceptor that ends before it may be replaced after a pause only.
+  ASSERT_EQ(TestClient(daemon.target()).ask("first").data, "FIRST");
+  ASSERT_TRUE(daemon.books_at_rest());
+  const std::vector<pid_t> acceptors = daemon.accepting_processes();
+  ASSERT_FALSE(acceptors.empty());
+  for (const pid_t pid : acceptors) kill(pid, SIGSTOP);
+  for (const pid_t pid : acceptors)
+    ASSERT_TRUE(wait_until([&] { return is_stopped(daemon, pid); }));
+  const std::uint64_t accepted = daemon.books().accepted;
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.emplace_back(daemon.target());
+    ASSERT_TRUE(clients.back().connected());
+    ASSERT_TRUE(clients.back().send("queued"));
+    clients.back().half_close();
+  }
+  ASSERT_EQ(daemon.books().accepted, accepted);
+  for (const pid_t pid : acceptors) kill(pid, SIGKILL);
+  for (TestClient& client : clients) {
+    const Reply reply = client.receive_to_end();
+    EXPECT_EQ(reply.heard, Heard::end);
+    EXPECT_EQ(reply.data, "QUEUED");
+  }
+  for (const pid_t pid : daemon.accepting_processes())
+    EXPECT_EQ(std::count(acceptors.begin(), acceptors.end(), pid), 0);
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->accepted, accepted + 10);
+  EXPECT_EQ(books->served, accepted + 10);
+  EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
+}
+
+/// What one kill may cost: a connection that was accepted and had no process of its own yet, or all
+/// that the killed process served.
+TEST_P(AcceptorKilled, UnderLoadItIsReplacedEachTime) {
+  if (GetParam().is_iterative()) GTEST_SKIP() << "one connection at a time: nothing to lose but it";
+  DaemonUnderTest daemon(GetParam());
+  const unsigned clients_of_each = 3;
+  ClientSwarm swarm(
+      {.target = daemon.target(), .holding = clients_of_each, .fresh = clients_of_each});
+  const auto kills = static_cast<std::uint64_t>(soak(10, 100));
+  for (std::uint64_t i = 0; i < kills; ++i) {
+    ASSERT_TRUE(swarm.wait_for_replies(2)) << daemon.log();
+    const std::vector<pid_t> acceptors = daemon.accepting_processes();
+    ASSERT_FALSE(acceptors.empty());
+    const pid_t victim = acceptors[i % acceptors.size()];
+    kill(victim, SIGKILL);
+    ASSERT_TRUE(wait_until([&] {
+      const auto now = daemon.accepting_processes();
+      return !now.empty() && std::count(now.begin(), now.end(), victim) == 0;
+    }));
+  }
+  ASSERT_TRUE(swarm.wait_for_replies(2)) << daemon.log();
+  ASSERT_TRUE(swarm.stop());
+  const ClientCounts clients = swarm.totals();
+  SCOPED_TRACE(testing::PrintToString(clients));
+  EXPECT_EQ(clients.wrong, 0U);
+  EXPECT_EQ(clients.silent, 0U);
+  EXPECT_EQ(clients.not_connected, 0U);
+  const std::uint64_t most_lost = GetParam().is_event() ? kills * 2 * clients_of_each : kills;
+  EXPECT_LE(clients.resets + clients.unanswered + clients.cut_short, most_lost);
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
+  EXPECT_LE(books->crashed, most_lost);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, AcceptorKilled, testing::ValuesIn(all_modes), name_of_mode);
+
+TEST(ForkAcceptorKilled, ConnectionsServedByItsChildrenGoOn) {
+  DaemonUnderTest daemon(mode_named("fork"));
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 5; ++i) clients.emplace_back(daemon.target());
+  for (TestClient& client : clients) ASSERT_EQ(client.ask("before").data, "BEFORE");
+  for (int round = 0; round < 3; ++round) {
+    const auto acceptors = daemon.accepting_processes();
+    ASSERT_EQ(acceptors.size(), 1U);
+    kill(acceptors.front(), SIGKILL);
+    ASSERT_TRUE(wait_until([&] {
+      const auto now = daemon.accepting_processes();
+      return now.size() == 1 && now != acceptors;
+    }));
+    for (TestClient& client : clients) ASSERT_EQ(client.ask("after").data, "AFTER");
+    ASSERT_EQ(TestClient(daemon.target()).ask("new").data, "NEW");
+  }
+  const auto status = daemon.status();
+  EXPECT_EQ(books_in(status).active, 5U);
+  EXPECT_EQ(books_in(status).busy, 5U);
+  clients.clear();
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->served, 8U);
+  EXPECT_EQ(books->crashed, 0U);
+  EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
+}
+
+/// The supervisor's death must reach also those whose acceptor died before it.
+TEST(ForkAcceptorKilled, ChildrenThatItLeftDieWithTheSupervisor) {
+  DaemonUnderTest daemon(mode_named("fork"));
+  TestClient client(daemon.target());
+  ASSERT_EQ(client.ask("a").data, "A");
+  kill(daemon.accepting_processes().at(0), SIGKILL);
+  ASSERT_EQ(client.ask("b").data, "B");
+  daemon.signal(SIGKILL);
+  ASSERT_EQ(daemon.wait(), -SIGKILL);
+  EXPECT_TRUE(
+      wait_until([&] { return living_below(daemon.pid()).empty(); }, sys::Deadline::after(1s)));
+}
+
+/// And the drain those, too.
+TEST(ForkAcceptorKilled, ChildrenThatItLeftAreDrained) {
+  DaemonUnderTest daemon(mode_named("fork"), {"--drain-timeout", "300ms"});
+  TestClient client(daemon.target());
+  ASSERT_EQ(client.ask("a").data, "A");
+  kill(daemon.accepting_processes().at(0), SIGKILL);
+  ASSERT_EQ(client.ask("b").data, "B");
+  daemon.signal(SIGTERM);
+  EXPECT_EQ(client.receive_to_end().heard, Heard::end);
+  client.close();
+  EXPECT_EQ(daemon.wait(), 0);
+  const auto books = books_in_log(daemon.log());
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->timed_out, 1U);
+}
+
+TEST(PoolWorkerKilled, OnlyItsOwnConnectionIsLost) {
+  DaemonUnderTest daemon(mode_named("pool"));
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 4; ++i) clients.emplace_back(daemon.target());
+  for (TestClient& client : clients) ASSERT_EQ(client.ask("before").data, "BEFORE");
+  const std::string first = sys::SocketAddress::local(clients[0].get()).to_string();
+  pid_t victim = 0;
+  const auto status = daemon.status();
+  for (const auto& slot : status["slots"]) {
+    if (slot["peer"] == first) victim = slot["pid"];
+  }
+  ASSERT_NE(victim, 0);
+  kill(victim, SIGKILL);
+  EXPECT_NE(clients[0].receive_to_end().heard, Heard::timed_out);
+  for (std::size_t i = 1; i < clients.size(); ++i) EXPECT_EQ(clients[i].ask("after").data, "AFTER");
+  clients.clear();
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->crashed, 1U);
+  EXPECT_EQ(books->served, 3U);
+  EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
+}
+
+}  // namespace
+}  // namespace forkecho::tests

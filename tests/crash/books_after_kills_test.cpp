@@ -1,0 +1,56 @@
+// The books balance after anything below the supervisor was killed, at random and under load.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <random>
+
+#include "tests/support/client_swarm.h"
+#include "tests/support/daemon_under_test.h"
+#include "tests/support/proc_view.h"
+#include "tests/support/soak.h"
+#include "tests/support/wait_until.h"
+
+namespace forkecho::tests {
+namespace {
+
+class BooksAfterKills : public testing::TestWithParam<ModeUnderTest> {};
+
+TEST_P(BooksAfterKills, BalanceExactly) {
+  const unsigned holding = GetParam().is_iterative() ? 0 : 4;
+  std::mt19937 random(static_cast<unsigned>(getpid()));
+  SCOPED_TRACE("seed " + std::to_string(getpid()));
+  DaemonUnderTest daemon(GetParam());
+  ClientSwarm swarm({.target = daemon.target(), .holding = holding, .fresh = 4});
+  int killed = 0;
+  for (int round = 0; round < soak(25, 500); ++round) {
+    const std::uint64_t before = swarm.totals().replies;
+    ASSERT_TRUE(wait_until([&] { return swarm.totals().replies > before + 20; })) << daemon.log();
+    const auto living = living_below(daemon.pid());
+    if (living.empty()) continue;
+    killed += kill(living[random() % living.size()].pid, SIGKILL) == 0;
+    const BooksSeen now = daemon.books();
+    ASSERT_GE(now.accepted, now.ended()) << testing::PrintToString(now);
+  }
+  EXPECT_GE(killed, 15);
+  ASSERT_TRUE(swarm.stop()) << testing::PrintToString(swarm.totals());
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books) << testing::PrintToString(daemon.books());
+  const ClientCounts clients = swarm.totals();
+  SCOPED_TRACE(testing::PrintToString(*books) + "\n" + testing::PrintToString(clients));
+  EXPECT_EQ(books->accepted, books->ended());
+  EXPECT_TRUE(wait_until([&] { return daemon.books().balance(); }))
+      << testing::PrintToString(daemon.books());
+  // A process killed between its accept and its record leaves the connection on neither side.
+  EXPECT_LE(books->accepted, clients.connected);
+  EXPECT_GE(books->accepted + static_cast<std::uint64_t>(killed), clients.connected);
+  EXPECT_EQ(books->refused + books->timed_out + books->fork_failed, 0U);
+  EXPECT_EQ(clients.wrong, 0U);
+  EXPECT_EQ(clients.silent, 0U);
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_EQ(books_in_log(daemon.log())->accepted, books->accepted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, BooksAfterKills, testing::ValuesIn(all_modes), name_of_mode);
+
+}  // namespace
+}  // namespace forkecho::tests

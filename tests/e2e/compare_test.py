@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""forkecho compare and report, as a user runs them: real servers, real signals, nothing left behind."""
+import json
+import os
+import signal
+import unittest
+
+from programs import DOUBLE, ProgramTest, processes_that_name, wait_until
+
+SHORT = ["--rounds", "2", "-d", "100ms", "--warmup", "20ms", "-c", "4"]
+DESIGNS = ["iterative", "fork", "pool-shared", "pool-single-use", "event"]
+
+
+class Compare(ProgramTest):
+    def test_measures_every_design_and_leaves_nothing(self):
+        file = self.folder / "c.json"
+        table, _ = self.run_forkecho("compare", *SHORT, "--json", file, expect=0)
+        comparison = json.loads(file.read_text())
+        self.assertEqual([comparison["schema"], comparison["kind"]], [1, "comparison"])
+        self.assertEqual([design["name"] for design in comparison["designs"]], DESIGNS)
+        for design in comparison["designs"]:
+            self.check_design(design)
+            self.assertRegex(table, rf"(?m)^{design['name']} +[0-9]")
+        self.assertIn("On one machine the figure is the pair's capacity, not the server's.", table)
+
+    def check_design(self, design):
+        run = design["run"]
+        self.assertEqual(len(design["rate"]["rounds"]), 2)
+        self.assertGreater(design["rate"]["min"], 0)
+        self.assertGreater(design["ratio_to_baseline"]["median"], 0)
+        self.assertEqual(run["requests"]["scheduled"], run["requests"]["sent"] + run["requests"]["shed"])
+        self.assertEqual(design["latency"]["from_intended"]["count"], run["requests"]["completed"])
+        self.assertEqual(run["verification"]["checked"], run["requests"]["completed"])
+        self.assertGreaterEqual(design["server"]["processes"], 1)
+        self.assertGreater(design["server"]["pss_bytes"], 100_000)
+        self.assertGreater(design["server"]["cpu_user_s"] + design["server"]["cpu_system_s"], 0)
+        self.assertEqual(design["server"]["pss_bytes"], run["server"]["pss_bytes"])
+
+    def test_says_what_a_design_cannot_do(self):
+        table, _ = self.run_forkecho("compare", *SHORT, "--workload", "rr", "--designs", "iterative,pool-shared",
+                                     expect=0)
+        self.assertRegex(table, "(?m)^iterative +not applicable")
+        self.assertRegex(table, "(?m)^pool-shared +[0-9]")
+        _, errors = self.run_forkecho("compare", *SHORT, "--workload", "rr", "--designs", "iterative", expect=64)
+        self.assertIn("none of these designs can hold 4 connections", errors)
+
+    def test_compares_servers_that_run_already(self):
+        with self.double() as address:
+            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}",
+                                         "--wait-for", "5s", expect=0)
+        self.assertRegex(table, r"(?m)^one .+ –  +–  +–  +0$")
+
+    def test_fails_on_a_wrong_reply(self):
+        with self.double(FORKECHOD_DOUBLE="wrong") as address:
+            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address}", expect=1)
+        self.assertRegex(table, "Note: one: [0-9,]+ replies were wrong.")
+
+    def double(self, **environment):
+        import contextlib
+        import subprocess
+
+        @contextlib.contextmanager
+        def running():
+            control = self.folder / "double.sock"
+            process = subprocess.Popen([str(DOUBLE), "run", "--control", str(control)],
+                                       env=self.environment(**environment))
+            try:
+                wait_until(control.exists, "the double listens")
+                yield json.loads(control.read_text())["listen"][0]
+            finally:
+                process.kill()
+                process.wait()
+        return running()
+
+    def test_says_why_a_server_does_not_start(self):
+        _, errors = self.run_forkecho("compare", *SHORT, "--server", DOUBLE, expect=69, FORKECHOD_DOUBLE="dies")
+        self.assertIn("the double was told to die", errors)
+
+    def test_refuses_what_it_cannot_do(self):
+        for arguments in (["--designs", "fork,prefork"], ["--designs", "fork,fork"], ["--targets", "x"],
+                          ["--rounds", "0"], ["--server", "/nonexistent"],
+                          ["--targets", "a=127.0.0.1:1", "--designs", "fork"], ["--targets", "a=nonsense"]):
+            self.run_forkecho("compare", *SHORT, *arguments, expect=64)
+        self.run_forkecho("compare", "--targets", "a=127.0.0.1:1", expect=69)
+
+    def test_says_before_the_run_that_a_file_cannot_be_written(self):
+        self.run_forkecho("compare", "--json", "/nonexistent/c.json", expect=71)
+
+    def test_leaves_nothing_when_a_signal_ends_it(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            process = self.start("compare", "--rounds", "100", "-c", "4")
+            wait_until(lambda: len(list(self.tmp.glob("*/*.sock"))) == 5, "the servers listen")
+            os.kill(process.pid, number)
+            process.communicate(timeout=60)
+            self.assertNotEqual(process.returncode, 0)
+            wait_until(lambda: not processes_that_name(str(self.tmp)), f"nothing runs after {number}")
+            wait_until(lambda: not list(self.tmp.iterdir()), f"no file is left after {number}")
+
+    def test_shows_the_rounds_that_were_complete_when_it_is_interrupted(self):
+        process = self.start("compare", "--rounds", "1000", "-d", "50ms", "--warmup", "0", "-c", "2", "--designs",
+                             "event", "--html", "-")
+        # The rounds are over when the server has served: its books are not seen here, so the first of
+        # several signals that finds a complete round is the one that counts.
+        wait_until(lambda: list(self.tmp.glob("*/event.sock")), "the server listens")
+        wait_until(lambda: self.cpu_ticks_of(process.pid) > 5, "some rounds are over")
+        process.send_signal(signal.SIGINT)
+        page, errors = process.communicate(timeout=60)
+        self.assertIn(process.returncode, (0, 1), errors)
+        if process.returncode == 0:
+            self.assertIn("of 1000 rounds were made", page)
+        else:
+            self.assertIn("interrupted before the first round was complete", errors)
+
+    @staticmethod
+    def cpu_ticks_of(pid):
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return sum(int(field) for field in fields[11:15])
+
+
+class Report(ProgramTest):
+    def test_makes_a_page_of_saved_results(self):
+        saved, page, again = self.folder / "c.json", self.folder / "c.html", self.folder / "again.html"
+        self.run_forkecho("compare", *SHORT, "--designs", "fork", "--json", saved, "--html", page, expect=0)
+        self.run_forkecho("report", saved, "--html", again, expect=0)
+        self.assertEqual(page.read_text(), again.read_text())
+
+    def test_refuses_what_is_no_result(self):
+        for text in ("", "{", "[]", '{"schema":2}', '{"schema":1,"kind":"comparison"}'):
+            file = self.folder / "x.json"
+            file.write_text(text)
+            _, errors = self.run_forkecho("report", file, "--html", self.folder / "x.html", expect=64)
+            self.assertIn("x.json: ", errors)
+        self.run_forkecho("report", self.folder / "absent.json", "--html", "-", expect=64)
+        self.run_forkecho("report", self.folder, "--html", "-", expect=64)
+        self.assertFalse((self.folder / "x.html").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

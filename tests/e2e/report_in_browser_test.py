@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""The pages that forkecho writes, opened in headless Chromium: no error, no request to any host, and every
+number in their tables equal to the JSON's."""
+import html.parser
+import json
+import re
+import shutil
+import socket
+import subprocess
+import unittest
+
+from programs import ProgramTest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
+         "--hide-scrollbars", "--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "--virtual-time-budget=3000"]
+WIDE, NARROW = "1280,2400", "420,2400"
+LIGHT, DARK = "1", "0"
+# Told by the page itself, in a copy of it: what a person would see to be wrong.
+PROBE = """<script>
+const root = document.documentElement;
+root.dataset.overflow = String(root.scrollWidth > innerWidth);
+root.dataset.scheme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+root.dataset.blank = String([...document.querySelectorAll("canvas")].filter(canvas => {
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return !pixels.some(value => value !== 0);
+}).length);
+</script>"""
+
+
+class Dom(html.parser.HTMLParser):
+    """The cells that have a place in the JSON, and what else the test asks for."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells, self.root, self.tags, self.unnamed_pictures = {}, {}, [], 0
+        self.open_cell = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        if tag == "html":
+            self.root = attributes
+        if tag == "canvas" and not attributes.get("aria-label"):
+            self.unnamed_pictures += 1
+        if tag == "small":
+            self.open_cell = None
+        if "data-path" in attributes:
+            self.open_cell = attributes["data-path"]
+            self.cells[self.open_cell] = [attributes.get("data-value"), ""]
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "span"):
+            self.open_cell = None
+
+    def handle_data(self, text):
+        if self.open_cell:
+            self.cells[self.open_cell][1] += text
+
+
+def follow(documents, path):
+    value = documents
+    for key in path.split("/"):
+        if value is None:
+            return None
+        value = value[int(key)] if isinstance(value, list) else value.get(key)
+    return value
+
+
+def requests_in(net_log):
+    """Every address that the page asked for, also in vain, and every name that was looked up for it."""
+    text = net_log.read_text()
+    try:
+        log = json.loads(text)
+    except ValueError:  # Chromium was ended before it closed the list
+        log = json.loads(text.rstrip().rstrip(",") + "]}")
+    asked = set()
+    for event in log["events"]:
+        parameters = event.get("params", {})
+        keys = str(parameters.get("network_isolation_key", "")) + str(parameters.get("network_anonymization_key", ""))
+        # Chromium asks its maker for updates and the time, whatever it is told: that is not the page's doing,
+        # has no page for its initiator, and finds nobody (--host-resolver-rules).
+        of_page = "file:" in keys or parameters.get("initiator", "not an origin") != "not an origin"
+        for address in (str(parameters.get("url", "")), str(parameters.get("host", ""))):
+            if of_page and address and not re.match(r"(file|data|chrome|devtools|about|blob):", address):
+                asked.add(address)
+    return asked
+
+
+class Page(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.assertIsNotNone(CHROMIUM, "this test needs Chromium: apt-get install chromium")
+
+    def chromium(self, page, *arguments, size=WIDE, scheme=LIGHT):
+        """What Chromium prints and says about `page`."""
+        profile = self.folder / "profile"
+        shutil.rmtree(profile, ignore_errors=True)
+        result = subprocess.run([CHROMIUM, *QUIET, f"--user-data-dir={profile}", f"--window-size={size}",
+                                 f"--blink-settings=preferredColorScheme={scheme}", *arguments, page.as_uri()],
+                                env=self.environment(HOME=str(self.folder)), capture_output=True, text=True, timeout=120)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def open(self, page, **how):
+        """Opens a copy of the page with the probe at its end; gives its document as it then is."""
+        probed = self.folder / "probed.html"
+        probed.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+        net_log = self.folder / "net.json"
+        result = self.chromium(probed, "--dump-dom", f"--log-net-log={net_log}", **how)
+        self.assertNotIn("CONSOLE", result.stderr)
+        self.assertEqual(requests_in(net_log), set())
+        dom = Dom(result.stdout)
+        self.assertEqual(dom.root.get("data-ready"), "yes", "the page's script came to its end")
+        return dom
+
+    def check(self, page, documents):
+        for size, scheme in ((WIDE, LIGHT), (NARROW, DARK)):
+            dom = self.open(page, size=size, scheme=scheme)
+            self.assertEqual(dom.root["data-scheme"], "dark" if scheme == DARK else "light")
+            self.assertEqual(dom.root["data-overflow"], "false", "nothing is wider than the window")
+            self.assertEqual(dom.root["data-blank"], "0", "every chart shows something")
+            self.assertEqual(dom.unnamed_pictures, 0, "every chart is described in words")
+            self.assertEqual(dom.tags.count("h1"), len(documents))
+            self.check_cells(dom.cells, documents)
+        return dom
+
+    def check_cells(self, cells, documents):
+        self.assertGreater(len(cells), 0)
+        for path, (raw, shown) in cells.items():
+            if path.endswith("/errors"):
+                continue
+            value = follow(documents, path)
+            if value is None:
+                self.assertIsNone(raw, path)
+                self.assertEqual(shown, "not measured", path)
+            else:
+                self.assertEqual(float(raw), float(value), path)
+                self.check_shown(shown, float(value), path)
+
+    def check_shown(self, shown, value, path):
+        """The text says the value within the three digits that it has."""
+        units = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+        number, unit = re.match(r"([0-9.,]+)(?: ?([a-zA-Zµ×]+))?", shown).groups()
+        scale = 1 if path.endswith("cpu_us_per_request") else units.get(unit, 1)
+        said = float(number.replace(",", "")) * scale
+        self.assertLessEqual(abs(said - value), max(0.006 * abs(value), 0.51 * scale if value < 1000 else 0.6), (path, shown))
+
+    def compare(self, *arguments, expect=0):
+        saved, page = self.folder / "c.json", self.folder / "c.html"
+        self.run_forkecho("compare", "--rounds", "2", "-d", "100ms", "--warmup", "20ms", "-c", "4", "--json", saved,
+                          "--html", page, *arguments, expect=expect)
+        return page, json.loads(saved.read_text())
+
+    def test_of_a_comparison_says_what_its_json_says(self):
+        page, comparison = self.compare()
+        dom = self.check(page, [comparison])
+        self.assertEqual(len([path for path in dom.cells if path.endswith("rate/median")]), 5)
+        self.assertEqual(dom.cells["0/designs/1/errors"][1], "0")
+
+    def test_says_where_a_value_is_missing(self):
+        page, comparison = self.compare("--workload", "rr", "--designs", "iterative,event")
+        comparison["designs"][1]["server"] = None
+        saved = self.folder / "missing.json"
+        saved.write_text(json.dumps(comparison))
+        self.run_forkecho("report", saved, "--html", page, expect=0)
+        dom = self.check(page, [comparison])
+        self.assertEqual(dom.cells["0/designs/1/server/pss_bytes"], [None, "not measured"])
+
+    def test_of_a_run_beside_a_comparison(self):
+        _, comparison = self.compare("--designs", "event")
+        files = [self.folder / "c.json", self.folder / "run.json"]
+        run = comparison["designs"][0]["run"]
+        files[1].write_text(json.dumps(run))
+        page = self.folder / "both.html"
+        self.run_forkecho("report", *files, "--html", page, expect=0)
+        dom = self.check(page, [comparison, run])
+        self.assertEqual(dom.cells["1/requests/completed"][0], str(run["requests"]["completed"]))
+
+    def test_would_notice_a_request_and_an_error(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            page = self.folder / "bad.html"
+            page.write_text(f"<link rel=preconnect href=http://localhost:1><img src='http://127.0.0.1:{listener.getsockname()[1]}/x.png'><script>nonsense()</script>")
+            net_log = self.folder / "net.json"
+            result = self.chromium(page, "--dump-dom", f"--log-net-log={net_log}", "--timeout=2000")
+        self.assertIn("CONSOLE", result.stderr)
+        asked = requests_in(net_log)
+        self.assertTrue(any("/x.png" in address for address in asked), asked)
+        self.assertTrue(any("notfound" in address for address in asked), asked)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,192 @@
+#include "tests/support/daemon_under_test.h"
+
+#include <cstdio>
+#include <ostream>
+#include <stdexcept>
+
+#include "tests/support/proc_view.h"
+#include "tests/support/wait_until.h"
+
+namespace forkecho::tests {
+namespace {
+
+/// Enough workers for every test's clients at once.
+const Arguments roomy_pool{"--pool-start", "8", "--pool-min-spare", "4", "--pool-max", "64"};
+
+Arguments operator+(Arguments left, const Arguments& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+Arguments arguments_of(const DaemonUnderTest::Options& options, const std::string& control) {
+  Arguments arguments{"run", "--control", control};
+  for (const std::string& address : options.listen)
+    arguments = arguments + Arguments{"--listen", address};
+  return arguments + options.arguments;
+}
+
+ProgramOptions in_own_session(ProgramOptions options) {
+  options.own_session = true;
+  return options;
+}
+
+std::uint64_t sum_of(const nlohmann::json& counts) {
+  std::uint64_t sum = 0;
+  for (const auto& count : counts) sum += count.get<std::uint64_t>();
+  return sum;
+}
+
+}  // namespace
+
+const std::vector<ModeUnderTest> all_modes{
+    {.name = "iterative", .arguments = {"--mode", "iterative"}},
+    {.name = "fork", .arguments = {"--mode", "fork"}},
+    {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
+    {.name = "pool_single_use",
+     .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
+    {.name = "event", .arguments = {"--mode", "event"}},
+};
+
+const ModeUnderTest& mode_named(const std::string& name) {
+  for (const ModeUnderTest& mode : all_modes) {
+    if (mode.name == name) return mode;
+  }
+  throw std::invalid_argument("no mode is called " + name);
+}
+
+std::string name_of_mode(const testing::TestParamInfo<ModeUnderTest>& info) {
+  return info.param.name;
+}
+
+void PrintTo(const ModeUnderTest& mode, std::ostream* out) {
+  *out << mode.name;
+}
+
+BooksSeen books_in(const nlohmann::json& status) {
+  const auto& connections = status.at("connections");
+  const auto& children = status.at("children");
+  return {.accepted = connections.at("accepted"),
+          .active = connections.at("active"),
+          .served = connections.at("served"),
+          .refused = sum_of(connections.at("refused")),
+          .timed_out = sum_of(connections.at("timed_out")),
+          .fork_failed = connections.at("fork_failed"),
+          .crashed = connections.at("crashed"),
+          .bytes_in = status.at("bytes").at("in"),
+          .bytes_out = status.at("bytes").at("out"),
+          .forked = children.at("forked"),
+          .reaped = children.at("reaped"),
+          .idle = children.at("idle"),
+          .busy = children.at("busy")};
+}
+
+std::optional<BooksSeen> books_in_log(const std::string& log) {
+  const auto begin = log.rfind("books: ");
+  if (begin == std::string::npos) return std::nullopt;
+  unsigned long n[18] = {};
+  const int found = std::sscanf(
+      log.c_str() + begin,
+      "books: accepted %lu, active %lu, served %lu, refused (full %lu, per_source %lu, rate %lu, "
+      "draining %lu), timed out (first_byte %lu, idle %lu, write %lu, lifetime %lu, drain %lu), "
+      "fork failed %lu, crashed %lu, bytes in %lu, out %lu",
+      &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8], &n[9], &n[10], &n[11], &n[12],
+      &n[13], &n[14], &n[15]);
+  if (found != 16) return std::nullopt;
+  BooksSeen books{.accepted = n[0], .active = n[1], .served = n[2]};
+  books.refused = n[3] + n[4] + n[5] + n[6];
+  books.timed_out = n[7] + n[8] + n[9] + n[10] + n[11];
+  books.fork_failed = n[12];
+  books.crashed = n[13];
+  books.bytes_in = n[14];
+  books.bytes_out = n[15];
+  return books;
+}
+
+void PrintTo(const BooksSeen& books, std::ostream* out) {
+  *out << "accepted " << books.accepted << ", active " << books.active << ", served "
+       << books.served << ", refused " << books.refused << ", timed out " << books.timed_out
+       << ", fork failed " << books.fork_failed << ", crashed " << books.crashed << "; bytes in "
+       << books.bytes_in << ", out " << books.bytes_out << "; forked " << books.forked
+       << ", reaped " << books.reaped << ", idle " << books.idle << ", busy " << books.busy;
+}
+
+DaemonUnderTest::DaemonUnderTest(Arguments arguments)
+    : DaemonUnderTest(Options{.arguments = std::move(arguments), .control = {}, .program = {}}) {}
+
+DaemonUnderTest::DaemonUnderTest(const ModeUnderTest& mode, Arguments more)
+    : DaemonUnderTest(mode.arguments + more) {}
+
+DaemonUnderTest::DaemonUnderTest(Options options)
+    : control_(options.control.empty() ? directory_ / "d.sock" : options.control),
+      program_(forkechod, arguments_of(options, control_), in_own_session(options.program)) {
+  wait_until_ready();
+}
+
+DaemonUnderTest::~DaemonUnderTest() {
+  program_.signal(SIGKILL);
+  program_.wait();
+  // Whatever a failed test left alive may not disturb the next one.
+  wait_until([this] { return living_below(pid()).empty(); },
+             sys::Deadline::after(std::chrono::seconds(2)));
+  for (const ProcessView& left : living_below(pid())) {
+    ADD_FAILURE() << "process " << left.pid << " (" << title_of(left.pid)
+                  << ") outlived its supervisor";
+    kill(left.pid, SIGKILL);
+  }
+}
+
+void DaemonUnderTest::wait_until_ready() {
+  const bool ready = wait_until([this] {
+    if (!program_.is_alive()) return true;
+    const auto status = try_status();
+    if (!status || (*status)["state"] != "running") return false;
+    mode_ = (*status)["mode"];
+    targets_ = (*status)["listen"].get<std::vector<std::string>>();
+    return true;
+  });
+  if (!ready || targets_.empty()) throw std::runtime_error("forkechod did not come up: " + log());
+}
+
+std::optional<int> DaemonUnderTest::stop() {
+  signal(SIGTERM);
+  return wait();
+}
+
+std::optional<nlohmann::json> DaemonUnderTest::try_status() {
+  const Outcome answer = run_program(forkechod, {"status", "--json", "--control", control_});
+  if (answer.exitcode != 0) return std::nullopt;
+  return nlohmann::json::parse(answer.out);
+}
+
+nlohmann::json DaemonUnderTest::status() {
+  const Outcome answer = run_program(forkechod, {"status", "--json", "--control", control_});
+  if (answer.exitcode != 0) throw std::runtime_error("status: " + answer.err + "\nlog: " + log());
+  return nlohmann::json::parse(answer.out);
+}
+
+std::optional<BooksSeen> DaemonUnderTest::books_at_rest(sys::Deadline deadline) {
+  std::optional<BooksSeen> seen;
+  const bool rests = wait_until(
+      [&] {
+        seen = books();
+        return seen->active == 0;
+      },
+      deadline);
+  return rests ? seen : std::nullopt;
+}
+
+bool DaemonUnderTest::wait_for_active(std::uint64_t active, sys::Deadline deadline) {
+  return wait_until([&] { return books().active == active; }, deadline);
+}
+
+std::vector<pid_t> DaemonUnderTest::accepting_processes() const {
+  std::vector<pid_t> pids;
+  for (const ProcessView& view : living_children(pid(), pid())) {
+    // Children that a dead acceptor left to the supervisor serve, and accept nothing.
+    if (mode_ != "fork" || title_of(view.pid).find("acceptor") != std::string::npos)
+      pids.push_back(view.pid);
+  }
+  return pids;
+}
+
+}  // namespace forkecho::tests

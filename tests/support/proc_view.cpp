@@ -1,0 +1,84 @@
+#include "tests/support/proc_view.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+
+#include "tests/support/program.h"
+
+namespace forkecho::tests {
+namespace {
+
+struct Stat {
+  ProcessView view;
+  pid_t session;
+};
+
+/// proc(5), /proc/pid/stat: the fields behind the name, which may itself hold spaces and brackets.
+std::optional<Stat> read_stat(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string line;
+  if (!std::getline(file, line)) return std::nullopt;
+  std::istringstream fields(line.substr(line.rfind(')') + 2));
+  Stat stat{};
+  stat.view.pid = pid;
+  pid_t group = 0;
+  fields >> stat.view.state >> stat.view.parent >> group >> stat.session;
+  std::uint64_t user = 0;
+  std::uint64_t system = 0;
+  std::string skipped;
+  for (int field = 7; field < 14; ++field) fields >> skipped;
+  fields >> user >> system;
+  for (int field = 16; field < 22; ++field) fields >> skipped;
+  fields >> stat.view.started;
+  stat.view.cpu_ticks = user + system;
+  return fields ? std::optional(stat) : std::nullopt;
+}
+
+std::vector<pid_t> all_pids() {
+  std::vector<pid_t> pids;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir("/proc"), closedir);
+  while (const dirent* entry = readdir(directory.get())) {
+    if (const pid_t pid = std::atoi(entry->d_name); pid > 0) pids.push_back(pid);
+  }
+  return pids;
+}
+
+}  // namespace
+
+std::vector<ProcessView> processes_of_session(pid_t session) {
+  std::vector<ProcessView> found;
+  for (const pid_t pid : all_pids()) {
+    if (getsid(pid) != session) continue;
+    const auto stat = read_stat(pid);
+    if (stat && stat->session == session) found.push_back(stat->view);
+  }
+  return found;
+}
+
+std::vector<ProcessView> living_below(pid_t leader) {
+  std::vector<ProcessView> living = processes_of_session(leader);
+  std::erase_if(living, [leader](const auto& view) { return view.dead() || view.pid == leader; });
+  return living;
+}
+
+std::vector<ProcessView> living_children(pid_t leader, pid_t parent) {
+  std::vector<ProcessView> living = living_below(leader);
+  std::erase_if(living, [parent](const auto& view) { return view.parent != parent; });
+  return living;
+}
+
+std::string title_of(pid_t pid) {
+  std::string title = read_file("/proc/" + std::to_string(pid) + "/cmdline");
+  std::replace(title.begin(), title.end(), '\0', ' ');
+  title.resize(title.find_last_not_of(' ') + 1);
+  return title;
+}
+
+}  // namespace forkecho::tests
