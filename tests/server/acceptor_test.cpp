@@ -205,15 +205,7 @@ TEST(Acceptor, OnceTheDoorIsClosedADrainingAcceptorSleeps) {
   EXPECT_EQ(tests::echo(open.get(), "x"), "X");
   acceptor.drain();
   acceptor.listener().stop_listening();
-  const auto switches = [&] {
-    const std::string status = tests::content_of("/proc/" + std::to_string(acceptor.pid()) + "/schedstat");
-    return std::stoull(status.substr(status.rfind(' ')));  // how often it ran
-  };
-  EXPECT_TRUE(eventually([&] {
-    const auto before = switches();
-    poll(nullptr, 0, 50);
-    return switches() == before && tests::state_of(acceptor.pid()) == 'S';
-  }));
+  EXPECT_TRUE(tests::sleeps(acceptor.pid()));
   open.reset();
   EXPECT_EQ(acceptor.exitcode(), planned_end);
 }

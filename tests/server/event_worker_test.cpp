@@ -174,17 +174,7 @@ TEST(EventWorker, ADrainingWorkerThatIsFullSleeps) {
   EXPECT_EQ(tests::echo(open.get(), "x"), "X");
   const sys::Descriptor queued = worker.connect();
   worker.drain();
-  const auto cpu_ticks = [&] {  // utime of proc(5), behind the name
-    std::istringstream stat(tests::content_of("/proc/" + std::to_string(worker.pid()) + "/schedstat"));
-    std::uint64_t ran_ns = 0;
-    stat >> ran_ns;
-    return ran_ns;
-  };
-  EXPECT_TRUE(eventually([&] {
-    const auto before = cpu_ticks();
-    poll(nullptr, 0, 200);
-    return cpu_ticks() - before < 20'000'000;
-  }));
+  EXPECT_TRUE(tests::sleeps(worker.pid()));
 }
 
 TEST(EventWorker, TheEndOfTheDrainAnswersWhatWasReceived) {

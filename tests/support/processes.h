@@ -39,6 +39,17 @@ inline char state_of(pid_t pid) {
   return status_of(pid).state;
 }
 
+/// True once the process was found asleep twenty times in a row, over a tenth of a second: it waits,
+/// and does not poll without a pause.
+inline bool sleeps(pid_t pid) {
+  int in_a_row = 0;
+  return eventually(patience(), [&] {
+    poll(nullptr, 0, 4);
+    in_a_row = state_of(pid) == 'S' ? in_a_row + 1 : 0;
+    return in_a_row == 20;
+  });
+}
+
 /// Sends SIGSTOP to all of them; true once each has stopped, so that none takes part in anything.
 inline bool stop_all(const std::vector<pid_t>& pids) {
   for (const pid_t pid : pids) kill(pid, SIGSTOP);
