@@ -128,7 +128,7 @@ class EventWorker {
   bool accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch; ++i) {
       if (!may_accept()) return i > 0;
-      AcceptResult accepted = listener.accept(leaving());
+      AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
       if (accepted.outcome != AcceptResult::Outcome::client) return i > 0;
       book_.accepted.add(1);
