@@ -87,6 +87,7 @@ class Acceptor {
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
         acceptor_pid_(getpid()) {
     context.pages.memory().keep_from_children();
+    for (const Listener& listener : listeners_) listener.keep_from_children();
     prepare_childrens_signals();
     signals_ = watch_signals();
   }
@@ -214,7 +215,7 @@ class Acceptor {
   }
 
   bool accept_one(const Listener& listener) {
-    AcceptResult accepted = listener.accept(draining_);
+    AcceptResult accepted = listener.accept();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
         book_.accepted.add(1);

@@ -131,7 +131,7 @@ class EventWorker {
 
   void accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch && may_accept(); ++i) {
-      AcceptResult accepted = listener.accept(leaving());
+      AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;

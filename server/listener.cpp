@@ -89,13 +89,13 @@ Listener Listener::open(const sys::SocketAddress& address, int backlog) {
   return {std::move(fd), bound};
 }
 
-AcceptResult Listener::accept(bool draining) const {
+AcceptResult Listener::accept() const {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   const int fd =
       accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC);
   if (fd >= 0) {
-    if (draining) demand_time_to_live(fd, address_.family(), 0);
+    if (*demands_) demand_time_to_live(fd, address_.family(), 0);
     return {.outcome = AcceptResult::Outcome::client,
             .client = {.socket = sys::Descriptor(fd), .peer = PeerAddress::of(storage)}};
   }
@@ -125,9 +125,10 @@ void Listener::begin_drain() const {
   const sock_fprog program{.len = code.size(), .filter = code.data()};
   const int result =
       setsockopt(socket_.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
-  if (result != 0 && errno == EPERM)
-    return demand_time_to_live(socket_.get(), address_.family(), 255);
-  check_syscall(result, "SO_ATTACH_FILTER");
+  if (result == 0) return;
+  if (errno != EPERM) sys::throw_errno(errno, "SO_ATTACH_FILTER");
+  *demands_ = true;
+  demand_time_to_live(socket_.get(), address_.family(), 255);
 }
 
 void Listener::stop_listening() const {

@@ -7,10 +7,12 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/mp/raw_shared.h"
 #include "common/sys/descriptor.h"
 #include "common/sys/socket_address.h"
 #include "server/scoreboard.h"
@@ -47,15 +49,15 @@ class Listener {
   static Listener open(const sys::SocketAddress& address, int backlog);
 
   Listener(Listener&&) = default;
-  Listener& operator=(Listener&&) = default;
 
   int fd() const { return socket_.get(); }
   /// With the port that the kernel chose, if that was left to it.
   const sys::SocketAddress& address() const { return address_; }
 
-  /// `draining`: begin_drain was called, here or in another process.
-  AcceptResult accept(bool draining = false) const;
+  AcceptResult accept() const;
   void set_nonblocking() const;
+  /// Children forked from now on cannot accept, and are cheaper by a mapping.
+  void keep_from_children() const { demands_.memory().keep_from_children(); }
   /// True when a client's connection waits to be accepted.
   bool has_waiting_client() const;
 
@@ -78,6 +80,9 @@ class Listener {
       : socket_(std::move(socket)), address_(address) {}
   sys::Descriptor socket_;
   sys::SocketAddress address_;
+  // True before the first socket inherits begin_drain's demand. Processes that accept are told to
+  // drain only later, and a socket from which nobody lifts the demand is deaf for ever.
+  mutable mp::RawValue<std::atomic<bool>> demands_;
 };
 
 }  // namespace forkecho::server

@@ -72,7 +72,7 @@ class PoolWorker {
   AcceptedClient next_client(bool& closed) {
     if (listeners_.size() > 1) wait_for_any();
     for (const Listener& listener : listeners_) {
-      AcceptResult accepted = listener.accept(current_wish() >= Wish::drain);
+      AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::client) {
         book_.accepted.add(1);
         return std::move(accepted.client);
