@@ -194,7 +194,7 @@ void Run::supervise(Progress* progress) {
     if (now < next_tick_) continue;
     next_tick_ += 1s;
     const TimelinePoint& point = timeline_.add_point(seconds(now - clock_.measure_start));
-    if (progress != nullptr && now < clock_.measure_end + 1s) progress->second_passed(point);
+    if (progress != nullptr) progress->second_passed(point);
     note_conntrack();
     give_up_if_stalled(now);
   }

@@ -56,11 +56,18 @@ struct TreeMemory {
 /// How many of the processes are asked for their memory: reading one's mappings holds its lock.
 inline constexpr std::size_t most_memory_reads = 64;
 
-/// Counts the tree and sums its proportional set sizes. Of more than most_memory_reads processes,
-/// that many are read, spread evenly, and their mean stands for the others.
+/// Counts the tree as it is at this moment, and sums its proportional set sizes. What could not be
+/// read (more than most_memory_reads, or gone before its turn) counts as the mean of the others
+/// below the root. When most were gone, it looks again, a few times.
 TreeMemory read_tree_memory(pid_t root);
 
 /// Which of `count` processes are read: the first, and others at even distances. Pure.
 std::vector<std::size_t> spread_evenly(std::size_t count, std::size_t most);
+
+/// The sum for `processes`, of which the root has `root_bytes` and some below it have
+/// `below_bytes`; empty when the root's is missing, or all below it are. Pure.
+std::optional<std::uint64_t> estimate_pss(std::size_t processes,
+                                          std::optional<std::uint64_t> root_bytes,
+                                          const std::vector<std::uint64_t>& below_bytes);
 
 }  // namespace forkecho::client

@@ -68,10 +68,10 @@ class EventWorker {
 
  private:
   bool leaving() const { return current_wish() >= Wish::retire; }
-  bool done() const { return leaving() && queue_empty_ && sessions_.empty(); }
+  bool done() const { return leaving() && (queue_empty_ || door_closed_) && sessions_.empty(); }
 
   bool may_accept() const {
-    if (now_ < pause_until_ || queue_empty_) return false;
+    if (now_ < pause_until_ || door_closed_) return false;
     return sessions_.size() < limit_ || (options_.when_full == WhenFull::refuse && all_are_full());
   }
 
@@ -105,18 +105,22 @@ class EventWorker {
   }
 
   void handle_events() {
-    bool accepted = false;
     for (std::size_t i = 0; i < ready_; ++i) {
       const epoll_event& event = events_[i];
       if (const Listener* listener = listener_of(event.data.fd)) {
-        accepted = accept_from(*listener) || accepted;
+        accept_from(*listener);
       } else {
         handle_session(event);
       }
     }
-    // Of many events some are shown later: that no listener was among these says nothing yet.
-    if (leaving() && !accepted && watching_listeners_ && ready_ < events_.size())
-      queue_empty_ = true;
+    // Asked, and not concluded from the events: a signal ends a wait without any, and of many some
+    // are shown later. While sessions go on there is time for a last handshake that was under way.
+    if (leaving() && watching_listeners_) queue_empty_ = !somebody_waits();
+  }
+
+  bool somebody_waits() const {
+    return std::any_of(listeners_.begin(), listeners_.end(),
+                       [](const Listener& l) { return l.has_waiting_client(); });
   }
 
   const Listener* listener_of(int fd) const {
@@ -125,16 +129,15 @@ class EventWorker {
     return found == listeners_.end() ? nullptr : &*found;
   }
 
-  bool accept_from(const Listener& listener) {
-    for (int i = 0; i < accept_batch; ++i) {
-      if (!may_accept()) return i > 0;
+  void accept_from(const Listener& listener) {
+    for (int i = 0; i < accept_batch && may_accept(); ++i) {
       AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
-      if (accepted.outcome != AcceptResult::Outcome::client) return i > 0;
+      if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
+      if (accepted.outcome != AcceptResult::Outcome::client) return;
       book_.accepted.add(1);
       admit(std::move(accepted.client));
     }
-    return true;
   }
 
   void admit(AcceptedClient client) {
@@ -235,7 +238,8 @@ class EventWorker {
   std::unordered_map<int, Watched> sessions_;
   std::vector<int> ended_;
   bool watching_listeners_ = false;
-  bool queue_empty_ = false;
+  bool queue_empty_ = false;  // while leaving: nobody waited at the last look
+  bool door_closed_ = false;  // nobody will come any more
   TimePoint now_ = sys::Clock::now();
   TimePoint next_sweep_ = now_;
   TimePoint pause_until_ = now_;

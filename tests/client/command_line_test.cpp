@@ -86,7 +86,8 @@ TEST(CommandLine, HelpAndVersionAreAnswers) {
 }
 
 TEST(CommandLine, NothingThereIs69) {
-  const std::string target = testing::unanswered_target();
+  const testing::UnansweredTarget nobody;
+  const std::string target = nobody.text();
   for (const char* command : {"load", "connect"}) {
     const Outcome outcome = run({command, target.c_str()});
     EXPECT_EQ(outcome.code, 69);

@@ -61,11 +61,11 @@ TEST_P(Right, RepliesLeaveNothingToComplainAbout) {
 
 TEST_P(Right, RepliesOfMoreThanTheSocketsHoldCrossTheRequest) {
   const EchoDouble server;
-  LoadPlan plan = plan_for(server, GetParam(), 2);
+  LoadPlan plan = plan_for(server, GetParam(), 4);
   plan.timeout = 30s;
   plan.size = 16 * 1024 * 1024 + 3;
   const RunResult result = run_load(plan, nullptr);
-  EXPECT_EQ(result.requests.completed, 2U);
+  EXPECT_EQ(result.requests.completed, 4U);
   EXPECT_EQ(result.verification.wrong(), 0U);
   expect_books_agree(result, server);
 }
@@ -95,6 +95,7 @@ TEST_P(Wrong, BitIsAMismatch) {
   const RunResult result = run_load(plan_for(server, GetParam(), 50), nullptr);
   EXPECT_EQ(result.verification.mismatched, 50U);
   EXPECT_EQ(result.verification.wrong(), 50U);
+  EXPECT_EQ(result.connections.opened, 50U);  // a connection that was wrong once is used no more
   EXPECT_EQ(result.requests.completed, 50U);
   expect_balance(result);
 }
@@ -122,6 +123,15 @@ TEST_P(Wrong, SecondReplyIsExtra) {
   EXPECT_GE(result.verification.extra, 25U);  // a repeated reply takes the place of the next one's
   EXPECT_EQ(result.verification.wrong(), result.verification.extra);
   expect_balance(result);
+}
+
+TEST_P(Wrong, BytesAfterTheHalfCloseAreExtraAndCounted) {
+  const EchoDouble server({.answer = Answer::again_at_the_end});
+  const RunResult result = run_load(plan_for(server, GetParam(), 10), nullptr);
+  EXPECT_EQ(result.verification.extra, result.connections.opened);
+  EXPECT_EQ(result.verification.wrong(), result.verification.extra);
+  EXPECT_EQ(result.requests.completed, 10U);
+  expect_books_agree(result, server);
 }
 
 TEST_P(Wrong, SilenceIsATimeout) {

@@ -26,7 +26,8 @@ TEST(FirstConnection, IsMadeWhereSomebodyListens) {
 }
 
 TEST(FirstConnection, TellsWhyThereIsNoneAndWhatToDo) {
-  const std::string target = testing::unanswered_target();
+  const testing::UnansweredTarget nobody;
+  const std::string target = nobody.text();
   const FirstConnection connection = connect_first(target, 1s, at_once());
   EXPECT_FALSE(connection.socket);
   EXPECT_FALSE(connection.malformed);

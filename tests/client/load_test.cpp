@@ -82,7 +82,8 @@ TEST(Load, WorkersAreNeverMoreThanConnections) {
 }
 
 TEST(Load, NothingThereIsSaidAtOnce) {
-  const LoadPlan plan = short_plan(testing::unanswered_target());
+  const testing::UnansweredTarget nobody;
+  const LoadPlan plan = short_plan(nobody.text());
   try {
     run_load(plan, nullptr);
     FAIL() << "nothing can have answered";

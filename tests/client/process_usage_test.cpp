@@ -69,6 +69,18 @@ TEST(SpreadEvenly, TakesAllWhenTheyAreFewAndTheFirstAlways) {
   EXPECT_TRUE(spread_evenly(0, 3).empty());
 }
 
+TEST(EstimatePss, LetsTheMeanOfThoseBelowTheRootStandForTheUnread) {
+  EXPECT_EQ(estimate_pss(1, 100, {}), 100U);
+  EXPECT_EQ(estimate_pss(3, 100, {10, 20}), 130U);
+  EXPECT_EQ(estimate_pss(5, 100, {10, 20}), 160U);
+}
+
+TEST(EstimatePss, IsNothingWhereNothingIsKnown) {
+  EXPECT_FALSE(estimate_pss(0, std::nullopt, {}));
+  EXPECT_FALSE(estimate_pss(2, 100, {}));
+  EXPECT_FALSE(estimate_pss(2, std::nullopt, {10}));
+}
+
 /// A child that has burnt a known amount of processor time, had a child of its own, and waits.
 class BusyTree {
  public:
@@ -128,6 +140,30 @@ TEST(TreeUsage, OfAProcessThatIsGoneIsNothing) {
   EXPECT_FALSE(read_tree_usage(*gone.pid()));
   EXPECT_EQ(read_tree_memory(*gone.pid()).processes, 0U);
   EXPECT_FALSE(read_tree_memory(*gone.pid()).pss_bytes);
+}
+
+TEST(TreeMemory, CountsProcessesThatLiveForAMoment) {
+  // Always eight children, none older than some milliseconds, as in a server that forks for each
+  // connection.
+  mp::Process churn([] {
+    for (;;) {
+      std::vector<mp::Process> children;
+      for (int i = 0; i < 8; ++i) {
+        children.emplace_back([] { usleep(5'000); });
+        children.back().set_daemon(true);
+        children.back().start();
+      }
+      for (auto& child : children) child.join();
+    }
+  });
+  churn.start();
+  std::uint32_t most = 0;
+  const auto deadline = sys::Deadline::after(10s);
+  while (most < 5 && !deadline.passed())
+    most = std::max(most, read_tree_memory(*churn.pid()).processes);
+  churn.kill();
+  churn.join();
+  EXPECT_GE(most, 5U);
 }
 
 TEST(TreeMemory, CountsProcessesAndSumsTheirPss) {

@@ -35,7 +35,8 @@ TEST(UnicodePairs, AreMappedAsPythonDoes) {
   EXPECT_EQ(upper_of("straße"), "STRASSE");
   EXPECT_EQ(upper_of("ŉ dag"), "ʼN DAG");
   EXPECT_EQ(upper_of("\u0390 \u03b0 \u1f56 \u1fb3 \u1fbc \u1ff7 "),
-            "\u0399\u0308\u0301 \u03a5\u0308\u0301 \u03a5\u0313\u0342 \u0391\u0399 \u0391\u0399 \u03a9\u0342\u0399 ");
+            "\u0399\u0308\u0301 \u03a5\u0308\u0301 \u03a5\u0313\u0342 \u0391\u0399 \u0391\u0399 "
+            "\u03a9\u0342\u0399 ");
   EXPECT_EQ(upper_of("ςσΣ"), "ΣΣΣ");
   EXPECT_EQ(upper_of("中文测试 "), "中文测试 ");
 }

@@ -137,7 +137,6 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
            {{"run", "--max-connections", "1.5"}, "--max-connections"},
            {{"run", "--pool-start", "x"}, "--pool-start"},
            {{"run", "--pool-start", "-1"}, "--pool-start"},
-           {{"run", "--pool-start", "100000"}, "--pool-start"},
            {{"run", "--pool-min-spare", "0"}, "--pool-min-spare"},
            {{"run", "--pool-min-spare", "5", "--pool-max-spare", "4"}, "--pool-min-spare"},
            {{"run", "--pool-min-spare", "5", "--pool-max-spare", "9", "--pool-max", "4", "--pool-start", "1"}, "--pool-min-spare"},
@@ -172,6 +171,7 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
 TEST(CommandLine, OneSizeOfThePoolAloneIsNoContradictionToTheDefaults) {
   for (const auto& arguments : {std::vector{"run", "--pool-max", "1"},
                                 {"run", "--pool-min-spare", "100000"},
+                                {"run", "--pool-start", "100000"},
                                 {"run", "--pool-max-spare", "1"}}) {
     const Parsed parsed = parse(arguments);
     ASSERT_TRUE(parsed.command) << parsed.text;

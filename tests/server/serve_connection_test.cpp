@@ -181,7 +181,7 @@ TEST(ServeConnection, PartialWritesAreFinished) {
 TEST(ServeConnection, PartialWritesAreFinishedOverTcp) {
   std::minstd_rand random(3);
   Serving serving(tests::tcp_pair(tests::Buffers::tiny), {}, Transform::ascii);
-  const std::string text = random_letters(20000, random);
+  const std::string text = random_letters(8000, random);
   EXPECT_TRUE(exchange_in_cuts(serving.client(), text, random) == upper_ascii(text));
   EXPECT_EQ(serving.ending(), Ending::served);
 }

@@ -22,7 +22,7 @@ enum class Blocking { yes, no };
 inline std::vector<Listener> listeners_on(const std::vector<std::string>& addresses, Blocking blocking) {
   std::vector<Listener> listeners;
   for (const std::string& text : addresses) {
-    listeners.push_back(Listener::open(tests::address_of(text), 128));
+    listeners.push_back(Listener::open(tests::address_of(text), 1024));
     if (blocking == Blocking::no) listeners.back().set_nonblocking();
   }
   return listeners;

@@ -96,6 +96,7 @@ class Server {
 
   void end(Connection& connection, bool orderly) {
     if (orderly) ++books_.ended;
+    if (options_.answer == Answer::again_at_the_end) send_all(connection, "ONCE MORE");
     if (options_.answer == Answer::then_linger) {
       held_.push_back(std::move(connection.fd));
     } else if (options_.answer == Answer::then_reset) {
@@ -182,16 +183,14 @@ void EchoDouble::kill() {
   process_.join();
 }
 
-std::string unanswered_target() {
-  // Bound and not listening, so that nobody else can have the port; never released before the end.
-  static const sys::Descriptor reserved = [] {
-    const auto address = sys::resolve("127.0.0.1:0").addresses.at(0);
-    sys::Descriptor fd(
-        sys::check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-    sys::check_syscall(bind(fd.get(), address.get(), address.length()), "bind");
-    return fd;
-  }();
-  return sys::SocketAddress::local(reserved.get()).to_string();
+UnansweredTarget::UnansweredTarget()
+    : reserved_(sys::check_syscall(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")) {
+  const auto address = sys::resolve("127.0.0.1:0").addresses.at(0);
+  sys::check_syscall(bind(reserved_.get(), address.get(), address.length()), "bind");
+}
+
+std::string UnansweredTarget::text() const {
+  return sys::SocketAddress::local(reserved_.get()).to_string();
 }
 
 }  // namespace forkecho::testing

@@ -15,16 +15,17 @@
 namespace forkecho::testing {
 
 enum class Answer {
-  right,        // a-z in capitals
-  flip_a_bit,   // right but for one bit of the last byte
-  cut_short,    // half of the reply, then end of file
-  twice,        // the reply, and at once the same again
-  never,        // reads, and is silent
-  reset,        // reads the request, then resets the connection
-  then_leave,   // right, and ends the connection after `requests_each` replies
-  then_linger,  // right, but never ends a connection itself
-  slowly,       // right, but a byte only every 20 ms
-  then_reset,   // right, and resets the connection when the client half-closes
+  right,             // a-z in capitals
+  flip_a_bit,        // right but for one bit of the last byte
+  cut_short,         // half of the reply, then end of file
+  twice,             // the reply, and at once the same again
+  again_at_the_end,  // right, and some of it once more when the client half-closes
+  never,             // reads, and is silent
+  reset,             // reads the request, then resets the connection
+  then_leave,        // right, and ends the connection after `requests_each` replies
+  then_linger,       // right, but never ends a connection itself
+  slowly,            // right, but a byte only every 20 ms
+  then_reset,        // right, and resets the connection when the client half-closes
 };
 
 struct DoubleOptions {
@@ -64,7 +65,15 @@ class EchoDouble {
   mp::Process process_;
 };
 
-/// An address of 127.0.0.1 at which nobody listens.
-std::string unanswered_target();
+/// An address of 127.0.0.1 at which nobody listens: its port is bound, so that nobody else can have
+/// it.
+class UnansweredTarget {
+ public:
+  UnansweredTarget();
+  std::string text() const;
+
+ private:
+  sys::Descriptor reserved_;
+};
 
 }  // namespace forkecho::testing

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <sys/types.h>
 
+#include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/child.h"
+#include "tests/support/eventually.h"
 #include "tests/support/temp_dir.h"
 
 namespace forkecho::tests {
@@ -33,6 +37,14 @@ inline ProcessStatus status_of(pid_t pid) {
 
 inline char state_of(pid_t pid) {
   return status_of(pid).state;
+}
+
+/// Sends SIGSTOP to all of them; true once each has stopped, so that none takes part in anything.
+inline bool stop_all(const std::vector<pid_t>& pids) {
+  for (const pid_t pid : pids) kill(pid, SIGSTOP);
+  return eventually(patience(), [&] {
+    return std::all_of(pids.begin(), pids.end(), [](pid_t pid) { return state_of(pid) == 'T'; });
+  });
 }
 
 /// The title, as ps shows it.
