@@ -7,10 +7,10 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -36,7 +36,7 @@ TEST_P(AcceptorKilled, ClientsInTheQueueAreServedByTheNext) {
   ASSERT_FALSE(acceptors.empty());
   for (const pid_t pid : acceptors) kill(pid, SIGSTOP);
   for (const pid_t pid : acceptors)
-    ASSERT_TRUE(wait_until([&] { return is_stopped(daemon, pid); }));
+    ASSERT_TRUE(eventually(patience(), [&] { return is_stopped(daemon, pid); }));
   const std::uint64_t accepted = daemon.books().accepted;
   std::vector<TestClient> clients;
   for (int i = 0; i < 10; ++i) {
@@ -76,7 +76,7 @@ TEST_P(AcceptorKilled, UnderLoadItIsReplacedEachTime) {
     ASSERT_FALSE(acceptors.empty());
     const pid_t victim = acceptors[i % acceptors.size()];
     kill(victim, SIGKILL);
-    ASSERT_TRUE(wait_until([&] {
+    ASSERT_TRUE(eventually(patience(), [&] {
       const auto now = daemon.accepting_processes();
       return !now.empty() && std::count(now.begin(), now.end(), victim) == 0;
     }));
@@ -107,7 +107,7 @@ TEST(ForkAcceptorKilled, ConnectionsServedByItsChildrenGoOn) {
     const auto acceptors = daemon.accepting_processes();
     ASSERT_EQ(acceptors.size(), 1U);
     kill(acceptors.front(), SIGKILL);
-    ASSERT_TRUE(wait_until([&] {
+    ASSERT_TRUE(eventually(patience(), [&] {
       const auto now = daemon.accepting_processes();
       return now.size() == 1 && now != acceptors;
     }));
@@ -135,7 +135,7 @@ TEST(ForkAcceptorKilled, ChildrenThatItLeftDieWithTheSupervisor) {
   daemon.signal(SIGKILL);
   ASSERT_EQ(daemon.wait(), -SIGKILL);
   EXPECT_TRUE(
-      wait_until([&] { return living_below(daemon.pid()).empty(); }, sys::Deadline::after(1s)));
+      eventually(sys::Deadline::after(1s), [&] { return living_below(daemon.pid()).empty(); }));
 }
 
 /// And the drain those, too.

@@ -6,9 +6,9 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/soak.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -24,7 +24,8 @@ TEST_P(BooksAfterKills, BalanceExactly) {
   int killed = 0;
   for (int round = 0; round < soak(25, 500); ++round) {
     const std::uint64_t before = swarm.totals().replies;
-    ASSERT_TRUE(wait_until([&] { return swarm.totals().replies > before + 20; })) << daemon.log();
+    ASSERT_TRUE(eventually(patience(), [&] { return swarm.totals().replies > before + 20; }))
+        << daemon.log();
     const auto living = living_below(daemon.pid());
     if (living.empty()) continue;
     killed += kill(living[random() % living.size()].pid, SIGKILL) == 0;
@@ -38,7 +39,7 @@ TEST_P(BooksAfterKills, BalanceExactly) {
   const ClientCounts clients = swarm.totals();
   SCOPED_TRACE(testing::PrintToString(*books) + "\n" + testing::PrintToString(clients));
   EXPECT_EQ(books->accepted, books->ended());
-  EXPECT_TRUE(wait_until([&] { return daemon.books().balance(); }))
+  EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().balance(); }))
       << testing::PrintToString(daemon.books());
   // A process killed between its accept and its record leaves the connection on neither side.
   EXPECT_LE(books->accepted, clients.connected);

@@ -7,10 +7,10 @@
 #include <memory>
 
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/ordinary_user.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -28,10 +28,10 @@ class ForkRefused : public testing::Test {
   /// Room for the supervisor, the acceptor and `children`.
   DaemonUnderTest::Options options(rlim_t children) const {
     const uid_t user = user_of_its_own();
-    sys::check_syscall(chown(directory_.path().c_str(), user, user), "chown");
+    sys::check_syscall(chown(directory_.path("").c_str(), user, user), "chown");
     return {.arguments = {"--mode", "fork"},
             .listen = {"127.0.0.1:0"},
-            .control = directory_ / "d.sock",
+            .control = directory_.path("d.sock"),
             .program = {.input = {},
                         .before_exec =
                             [=] {
@@ -45,7 +45,7 @@ class ForkRefused : public testing::Test {
   }
 
  private:
-  TemporaryDirectory directory_;
+  TempDir directory_;
 };
 
 TEST_F(ForkRefused, OneClientIsToldAndCountedAndTheDaemonGoesOn) {
@@ -84,7 +84,7 @@ TEST_F(ForkRefused, TheDaemonDoesNotSpin) {
   const auto start = sys::Clock::now();
   std::vector<std::unique_ptr<TestClient>> queue;
   for (int i = 0; i < 50; ++i) queue.push_back(std::make_unique<TestClient>(daemon.target()));
-  ASSERT_TRUE(wait_until([&] { return daemon.books().fork_failed > 0; }));
+  ASSERT_TRUE(eventually(patience(), [&] { return daemon.books().fork_failed > 0; }));
   const std::uint64_t ticks = cpu_ticks_of(daemon);
   poll(nullptr, 0, 1000);
   const double busy =

@@ -8,10 +8,11 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
+#include "tests/support/processes.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -26,7 +27,7 @@ std::string titles_of(const std::vector<ProcessView>& processes) {
 }
 
 void expect_that_nothing_lives_below(pid_t supervisor) {
-  wait_until([&] { return living_below(supervisor).empty(); }, sys::Deadline::after(1s));
+  eventually(sys::Deadline::after(1s), [&] { return living_below(supervisor).empty(); });
   const auto living = living_below(supervisor);
   EXPECT_TRUE(living.empty()) << titles_of(living);
 }
@@ -36,16 +37,15 @@ std::string free_target() {
   return DaemonUnderTest().target();
 }
 
-DaemonUnderTest::Options at(const std::string& target, const TemporaryDirectory& directory,
-                            int round) {
+DaemonUnderTest::Options at(const std::string& target, const TempDir& directory, int round) {
   return {.arguments = all_modes[static_cast<std::size_t>(round) % all_modes.size()].arguments,
           .listen = {target},
-          .control = directory / "d.sock",
+          .control = directory.path("d.sock"),
           .program = {}};
 }
 
 TEST(SupervisorKilled, UnderLoadNothingBelowItLivesASecondLaterAndThePortBindsAgain) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string target = free_target();
   ClientSwarm swarm({.target = target, .holding = 4, .fresh = 4});
   std::mt19937 random(static_cast<unsigned>(getpid()));
@@ -55,7 +55,7 @@ TEST(SupervisorKilled, UnderLoadNothingBelowItLivesASecondLaterAndThePortBindsAg
     SCOPED_TRACE("round " + std::to_string(round));
     DaemonUnderTest daemon(at(target, directory, round));
     const std::uint64_t before = swarm.totals().replies;
-    ASSERT_TRUE(wait_until([&] { return swarm.totals().replies > before; }));
+    ASSERT_TRUE(eventually(patience(), [&] { return swarm.totals().replies > before; }));
     poll(nullptr, 0, static_cast<int>(random() % 40));
     most_below = std::max(most_below, living_below(daemon.pid()).size());
     daemon.signal(SIGKILL);
@@ -68,13 +68,13 @@ TEST(SupervisorKilled, UnderLoadNothingBelowItLivesASecondLaterAndThePortBindsAg
 }
 
 TEST(SupervisorKilled, WhileItStartsOrStopsTheNextOneStarts) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string target = free_target();
   std::mt19937 random(static_cast<unsigned>(getpid()));
   SCOPED_TRACE("seed " + std::to_string(getpid()));
   for (int round = 0; round < soak(20, 300); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    Arguments arguments{"run", "--listen", target, "--control", directory / "d.sock"};
+    Arguments arguments{"run", "--listen", target, "--control", directory.path("d.sock")};
     const ModeUnderTest& mode = all_modes[static_cast<std::size_t>(round) % all_modes.size()];
     arguments.insert(arguments.end(), mode.arguments.begin(), mode.arguments.end());
     Program program(forkechod, arguments, {.input = {}, .before_exec = {}, .own_session = true});

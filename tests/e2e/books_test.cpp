@@ -3,8 +3,8 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -43,7 +43,7 @@ TEST_P(Books, CountResetAndSilentClientsAsServed) {
   ASSERT_EQ(resetting.ask("abc").data, "ABC");
   resetting.reset();
   ASSERT_EQ(TestClient(daemon.target()).ask("de").data, "DE");
-  const bool all_came = wait_until([&] {
+  const bool all_came = eventually(patience(), [&] {
     const BooksSeen now = daemon.books();
     return now.accepted == 3 && now.active == 0;
   });

@@ -9,8 +9,8 @@
 #include <chrono>
 
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/scripted_server.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -129,10 +129,10 @@ TEST(ConnectInAPipe, EachReplyComesWithoutWaitingForTheEnd) {
   Pipe pipe;
   Program connect(forkecho, {"connect", daemon.target()}, reading_from(pipe));
   write_to(pipe, "hello\n");
-  EXPECT_TRUE(wait_until([&] { return connect.out() == "HELLO\n"; })) << connect.out();
+  EXPECT_TRUE(eventually(patience(), [&] { return connect.out() == "HELLO\n"; })) << connect.out();
   write_to(pipe, text.substr(0, 5));  // ends within a character
   write_to(pipe, text.substr(5));
-  EXPECT_TRUE(wait_until([&] { return connect.out() == "HELLO\n" + text_in_capitals; }))
+  EXPECT_TRUE(eventually(patience(), [&] { return connect.out() == "HELLO\n" + text_in_capitals; }))
       << connect.out();
   pipe.write.reset();
   EXPECT_EQ(connect.wait(), 0);
@@ -148,13 +148,13 @@ TEST(ConnectInAPipe, AnEmptyInputIsNoError) {
 
 TEST(ConnectInAPipe, ALargeInputComesBackWhole) {
   DaemonUnderTest daemon({"--transform", "none"});
-  const TemporaryDirectory directory;
+  const TempDir directory;
   std::string content;
   for (int i = 0; content.size() < 20'000'000; ++i) content += std::to_string(i) + "\n";
-  write_file(directory / "input", content);
+  write_file(directory.path("input"), content);
   const Outcome outcome =
       run_program(forkecho, {"connect", daemon.target()},
-                  {.input = directory / "input", .before_exec = {}, .own_session = false});
+                  {.input = directory.path("input"), .before_exec = {}, .own_session = false});
   EXPECT_EQ(outcome.exitcode, 0) << outcome.err;
   EXPECT_TRUE(outcome.out == content) << outcome.out.size() << " bytes of " << content.size();
 }

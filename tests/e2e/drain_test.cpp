@@ -6,11 +6,11 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/ordinary_user.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -37,7 +37,7 @@ TEST_P(Drain, UnderFullLoadNothingReceivedStaysUnanswered) {
     DaemonUnderTest daemon(GetParam(), {"--drain-timeout", "400ms"});
     ClientSwarm swarm(
         {.target = daemon.target(), .holding = holding, .fresh = 4, .persists = false});
-    ASSERT_TRUE(wait_until([&] { return swarm.totals().replies > 200 * holding; }));
+    ASSERT_TRUE(eventually(patience(), [&] { return swarm.totals().replies > 200 * holding; }));
     EXPECT_EQ(daemon.stop(), 0) << daemon.log();
     ASSERT_TRUE(swarm.wait());
     const ClientCounts clients = swarm.totals();
@@ -79,7 +79,7 @@ TEST_P(Drain, HeldConnectionsAreServedUntilTheTimeoutAndThenEndInOrder) {
   for (TestClient& client : clients) ASSERT_EQ(client.ask("before").data, "BEFORE");
   const auto start = sys::Clock::now();
   daemon.signal(SIGTERM);
-  ASSERT_TRUE(wait_until([&] { return daemon.status()["state"] == "draining"; }));
+  ASSERT_TRUE(eventually(patience(), [&] { return daemon.status()["state"] == "draining"; }));
   for (TestClient& client : clients) EXPECT_EQ(client.ask("during").data, "DURING");
   for (TestClient& client : clients) {
     const Reply rest = client.receive_to_end();
@@ -96,15 +96,15 @@ TEST_P(Drain, HeldConnectionsAreServedUntilTheTimeoutAndThenEndInOrder) {
 }
 
 TEST_P(Drain, AClientThatComesDuringItIsNeverAcceptedAndLost) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   DaemonUnderTest daemon({.arguments = GetParam().arguments,
-                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory / "x.sock"},
+                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("x.sock")},
                           .control = {},
                           .program = {}});
   TestClient holder(daemon.target());
   ASSERT_EQ(holder.ask("a").data, "A");
   daemon.signal(SIGTERM);
-  ASSERT_TRUE(wait_until([&] { return daemon.status()["state"] == "draining"; }));
+  ASSERT_TRUE(eventually(patience(), [&] { return daemon.status()["state"] == "draining"; }));
   for (int i = 0; i < 6; ++i) {
     for (const std::string& target : daemon.targets()) {
       TestClient late(target, sys::Deadline::after(20ms));
@@ -122,15 +122,15 @@ class DrainAsAnOrdinaryUser : public testing::TestWithParam<ModeUnderTest> {};
 TEST_P(DrainAsAnOrdinaryUser, NothingReceivedStaysUnanswered) {
   if (geteuid() != 0)
     GTEST_SKIP() << "needs root, to become another user; the others show the same";
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const uid_t user = user_of_its_own();
-  sys::check_syscall(chown(directory.path().c_str(), user, user), "chown");
+  sys::check_syscall(chown(directory.path("").c_str(), user, user), "chown");
   Arguments arguments = GetParam().arguments;
   arguments.insert(arguments.end(), {"--drain-timeout", "700ms"});
   DaemonUnderTest daemon(
       {.arguments = arguments,
        .listen = {"127.0.0.1:0"},
-       .control = directory / "d.sock",
+       .control = directory.path("d.sock"),
        .program = {.input = {}, .before_exec = [=] { become(user); }, .own_session = true}});
   ClientSwarm swarm({.target = daemon.target(), .holding = 3, .fresh = 4, .persists = false});
   ASSERT_TRUE(swarm.wait_for_replies(30));
@@ -159,7 +159,7 @@ TEST_P(Impatience, EndsAtOnceWithZero) {
   ASSERT_EQ(holder.ask("a").data, "A");
   if (signals.first != 0) {
     daemon.signal(signals.first);
-    ASSERT_TRUE(wait_until([&] { return daemon.status()["state"] == "draining"; }));
+    ASSERT_TRUE(eventually(patience(), [&] { return daemon.status()["state"] == "draining"; }));
     EXPECT_EQ(holder.ask("b").data, "B");
   }
   daemon.signal(signals.second);

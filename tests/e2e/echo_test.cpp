@@ -21,9 +21,9 @@ const std::string text_in_capitals = "STRASSE ʼNAÏVE FIN Ϊ́ J̌ ὝΠΝΟ�
 class Echo : public testing::TestWithParam<ModeUnderTest> {};
 
 TEST_P(Echo, RepliesInCapitalsOnIpv4Ipv6AndUnix) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   DaemonUnderTest daemon({.arguments = GetParam().arguments,
-                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory / "x.sock"},
+                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("x.sock")},
                           .control = {},
                           .program = {}});
   ASSERT_EQ(daemon.targets().size(), 3U);

@@ -116,21 +116,21 @@ class TinyDisk {
     if (mounted_) umount2(path().c_str(), MNT_DETACH);
   }
   bool mounted() const { return mounted_; }
-  const std::string& path() const { return directory_.path(); }
+  std::string path() const { return directory_.path(""); }
 
  private:
-  TemporaryDirectory directory_;
+  TempDir directory_;
   const bool mounted_;
 };
 
 TEST(ErrorLines, AFullDiskLeavesTheOldReportAsItWas) {
   const TinyDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
-  const std::string report = disk.path() + "/run.json";
+  const std::string report = disk.path() + "run.json";
   write_file(report, "the old one");  // takes the only page
   DaemonUnderTest daemon;
   expect_line(run_program(forkecho, short_load(daemon.target(), {"--json", report})), 71, report);
-  EXPECT_EQ(read_file(report), "the old one");
+  EXPECT_EQ(content_of(report), "the old one");
   for (const auto& entry : std::filesystem::directory_iterator(disk.path()))
     EXPECT_EQ(entry.path().string(), report) << "was left";
 }
@@ -139,9 +139,9 @@ TEST(ErrorLines, AReportThatCannotBeWrittenIsToldBeforeTheRun) {
   DaemonUnderTest daemon;
   expect_line(run_program(forkecho, short_load(daemon.target(), {"--json", "/proc/none/run.json"})),
               71, "/proc/none/run.json");
-  const TemporaryDirectory directory;
-  expect_line(run_program(forkecho, short_load(daemon.target(), {"--json", directory.path()})), 71,
-              directory.path());
+  const TempDir directory;
+  expect_line(run_program(forkecho, short_load(daemon.target(), {"--json", directory.path("")})),
+              71, directory.path(""));
   EXPECT_EQ(daemon.books().accepted, 0U);
 }
 

@@ -8,10 +8,11 @@
 
 #include "tests/support/client_swarm.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
+#include "tests/support/processes.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -21,7 +22,7 @@ using namespace std::chrono_literals;
 /// How long a process has waited for a processor in its life, as /proc/pid/schedstat has it (its
 /// second figure); zero where the kernel does not tell.
 sys::Duration time_without_processor(pid_t pid) {
-  std::istringstream figures(read_file("/proc/" + std::to_string(pid) + "/schedstat"));
+  std::istringstream figures(content_of("/proc/" + std::to_string(pid) + "/schedstat"));
   std::int64_t ran = 0;
   std::int64_t waited = 0;
   figures >> ran >> waited;
@@ -121,7 +122,7 @@ TEST_P(Titles, SayWhatEachProcessDoes) {
   }
   client.close();
   const char* idle = GetParam().is_fork() ? "acceptor" : "idle";
-  EXPECT_TRUE(wait_until([&] {
+  EXPECT_TRUE(eventually(patience(), [&] {
     const auto now = titles_below(daemon);
     return one_says(now, idle) && !one_says(now, "serving");
   })) << testing::PrintToString(titles_below(daemon));

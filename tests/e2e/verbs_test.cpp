@@ -7,9 +7,9 @@
 
 #include "common/mp/reap.h"
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -22,7 +22,8 @@ class Verbs : public testing::Test {
     // `start` makes daemons that are nobody's children.
     for (const pid_t pid : started_) kill(pid, SIGKILL);
     for (const pid_t pid : started_) {
-      EXPECT_TRUE(wait_until([pid] { return is_gone(pid) && living_below(pid).empty(); }));
+      EXPECT_TRUE(
+          eventually(patience(), [pid] { return is_gone(pid) && living_below(pid).empty(); }));
     }
   }
 
@@ -43,11 +44,11 @@ class Verbs : public testing::Test {
   }
   nlohmann::json status() { return nlohmann::json::parse(call("status", {"--json"}).out); }
   std::string target() { return status()["listen"][0]; }
-  std::string control() const { return directory_ / "d.sock"; }
-  std::string pidfile() const { return directory_ / "d.pid"; }
+  std::string control() const { return directory_.path("d.sock"); }
+  std::string pidfile() const { return directory_.path("d.pid"); }
   static bool exists(const std::string& path) { return std::filesystem::exists(path); }
 
-  TemporaryDirectory directory_;
+  TempDir directory_;
   std::vector<pid_t> started_;
 };
 
@@ -67,7 +68,7 @@ TEST_F(Verbs, StartReturnsWhenItListensAndStopWhenItIsGone) {
   EXPECT_EQ(client.ask("there").data, "THERE");
   client.close();
   const pid_t pid = status()["pid"];
-  EXPECT_EQ(read_file(pidfile()), std::to_string(pid) + "\n");
+  EXPECT_EQ(content_of(pidfile()), std::to_string(pid) + "\n");
   EXPECT_EQ(getsid(pid), pid) << "it shall have left the terminal's session";
   const Outcome stopped = call("stop");
   EXPECT_EQ(stopped.exitcode, 0) << stopped.err;
@@ -129,7 +130,7 @@ TEST_F(Verbs, FilesThatCannotBeWrittenAreToldBeforeItRuns) {
   }
   expect_refusal(
       run_program(forkechod, {"start", "--listen", "127.0.0.1:0", "--control", "/proc/none/d.sock",
-                              "--pidfile", pidfile(), "--log-file", directory_ / "log"}),
+                              "--pidfile", pidfile(), "--log-file", directory_.path("log")}),
       71, "/proc/none");
   EXPECT_FALSE(exists(pidfile()));
 }
@@ -140,16 +141,16 @@ TEST_F(Verbs, ASecondStartIsRefusedAndTheFirstGoesOn) {
   const Outcome second = call("start", {"--listen", "127.0.0.1:0"});
   expect_refusal(second, 69, "pid " + std::to_string(pid));
   EXPECT_EQ(TestClient(target()).ask("still").data, "STILL");
-  EXPECT_EQ(read_file(pidfile()), std::to_string(pid) + "\n");
+  EXPECT_EQ(content_of(pidfile()), std::to_string(pid) + "\n");
 }
 
 TEST_F(Verbs, WhatAKilledDaemonLeftIsRecovered) {
-  const std::string unix_target = "unix:" + directory_ / "x.sock";
+  const std::string unix_target = "unix:" + directory_.path("x.sock");
   ASSERT_EQ(start({"--listen", unix_target}).exitcode, 0);
   const pid_t pid = status()["pid"];
   kill(pid, SIGKILL);
-  ASSERT_TRUE(wait_until([&] { return is_gone(pid) && living_below(pid).empty(); }));
-  ASSERT_TRUE(exists(pidfile()) && exists(control()) && exists(directory_ / "x.sock"));
+  ASSERT_TRUE(eventually(patience(), [&] { return is_gone(pid) && living_below(pid).empty(); }));
+  ASSERT_TRUE(exists(pidfile()) && exists(control()) && exists(directory_.path("x.sock")));
   expect_refusal(call("status"), 69, control());
   expect_refusal(call("stop"), 69, control());
   const Outcome again = start({"--listen", unix_target});
@@ -157,7 +158,7 @@ TEST_F(Verbs, WhatAKilledDaemonLeftIsRecovered) {
   EXPECT_NE(status()["pid"], pid);
   EXPECT_EQ(TestClient(unix_target).ask("again").data, "AGAIN");
   EXPECT_EQ(call("stop").exitcode, 0);
-  EXPECT_FALSE(exists(directory_ / "x.sock"));
+  EXPECT_FALSE(exists(directory_.path("x.sock")));
 }
 
 TEST_F(Verbs, WithoutADaemonStopAndStatusSaySo) {
@@ -189,7 +190,7 @@ TEST_F(Verbs, StopNowDoesNotWait) {
   const Outcome stopped = call("stop", {"--now"});
   EXPECT_EQ(stopped.exitcode, 0) << stopped.err;
   EXPECT_TRUE(is_gone(pid));
-  EXPECT_TRUE(wait_until([pid] { return living_below(pid).empty(); }, sys::Deadline::after(1s)));
+  EXPECT_TRUE(eventually(sys::Deadline::after(1s), [pid] { return living_below(pid).empty(); }));
 }
 
 TEST(Programs, SayTheirVersionAndHelp) {

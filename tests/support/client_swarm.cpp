@@ -4,8 +4,8 @@
 #include <csignal>
 #include <ostream>
 
+#include "tests/support/eventually.h"
 #include "tests/support/test_client.h"
-#include "tests/support/wait_until.h"
 
 namespace forkecho::tests {
 namespace {
@@ -124,15 +124,13 @@ ClientSwarm::~ClientSwarm() {
 bool ClientSwarm::wait_for_replies(std::uint64_t replies, sys::Deadline deadline) {
   std::vector<std::uint64_t> goals;
   for (const ClientCounts& counts : counts_.all()) goals.push_back(counts.replies + replies);
-  return wait_until(
-      [&] {
-        for (std::size_t i = 0; i < goals.size(); ++i) {
-          const volatile std::uint64_t& now = counts_[i].replies;
-          if (now < goals[i]) return false;
-        }
-        return true;
-      },
-      deadline);
+  return eventually(deadline, [&] {
+    for (std::size_t i = 0; i < goals.size(); ++i) {
+      const volatile std::uint64_t& now = counts_[i].replies;
+      if (now < goals[i]) return false;
+    }
+    return true;
+  });
 }
 
 bool ClientSwarm::stop(sys::Deadline deadline) {

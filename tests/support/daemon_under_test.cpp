@@ -4,8 +4,9 @@
 #include <ostream>
 #include <stdexcept>
 
+#include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
-#include "tests/support/wait_until.h"
+#include "tests/support/processes.h"
 
 namespace forkecho::tests {
 namespace {
@@ -117,7 +118,7 @@ DaemonUnderTest::DaemonUnderTest(const ModeUnderTest& mode, Arguments more)
     : DaemonUnderTest(mode.arguments + more) {}
 
 DaemonUnderTest::DaemonUnderTest(Options options)
-    : control_(options.control.empty() ? directory_ / "d.sock" : options.control),
+    : control_(options.control.empty() ? directory_.path("d.sock") : options.control),
       program_(forkechod, arguments_of(options, control_), in_own_session(options.program)) {
   wait_until_ready();
 }
@@ -126,8 +127,8 @@ DaemonUnderTest::~DaemonUnderTest() {
   program_.signal(SIGKILL);
   program_.wait();
   // Whatever a failed test left alive may not disturb the next one.
-  wait_until([this] { return living_below(pid()).empty(); },
-             sys::Deadline::after(std::chrono::seconds(2)));
+  eventually(sys::Deadline::after(std::chrono::seconds(2)),
+             [this] { return living_below(pid()).empty(); });
   for (const ProcessView& left : living_below(pid())) {
     ADD_FAILURE() << "process " << left.pid << " (" << title_of(left.pid)
                   << ") outlived its supervisor";
@@ -136,7 +137,7 @@ DaemonUnderTest::~DaemonUnderTest() {
 }
 
 void DaemonUnderTest::wait_until_ready() {
-  const bool ready = wait_until([this] {
+  const bool ready = eventually(patience(), [this] {
     if (!program_.is_alive()) return true;
     const auto status = try_status();
     if (!status || (*status)["state"] != "running") return false;
@@ -166,17 +167,15 @@ nlohmann::json DaemonUnderTest::status() {
 
 std::optional<BooksSeen> DaemonUnderTest::books_at_rest(sys::Deadline deadline) {
   std::optional<BooksSeen> seen;
-  const bool rests = wait_until(
-      [&] {
-        seen = books();
-        return seen->active == 0;
-      },
-      deadline);
+  const bool rests = eventually(deadline, [&] {
+    seen = books();
+    return seen->active == 0;
+  });
   return rests ? seen : std::nullopt;
 }
 
 bool DaemonUnderTest::wait_for_active(std::uint64_t active, sys::Deadline deadline) {
-  return wait_until([&] { return books().active == active; }, deadline);
+  return eventually(deadline, [&] { return books().active == active; });
 }
 
 std::vector<pid_t> DaemonUnderTest::accepting_processes() const {

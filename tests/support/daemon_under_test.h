@@ -96,7 +96,7 @@ class DaemonUnderTest {
   std::optional<nlohmann::json> try_status();
   void wait_until_ready();
 
-  TemporaryDirectory directory_;
+  TempDir directory_;
   std::string control_;
   Program program_;
   std::vector<std::string> targets_;

@@ -10,8 +10,6 @@
 #include <optional>
 #include <sstream>
 
-#include "tests/support/program.h"
-
 namespace forkecho::tests {
 namespace {
 
@@ -72,13 +70,6 @@ std::vector<ProcessView> living_children(pid_t leader, pid_t parent) {
   std::vector<ProcessView> living = living_below(leader);
   std::erase_if(living, [parent](const auto& view) { return view.parent != parent; });
   return living;
-}
-
-std::string title_of(pid_t pid) {
-  std::string title = read_file("/proc/" + std::to_string(pid) + "/cmdline");
-  std::replace(title.begin(), title.end(), '\0', ' ');
-  title.resize(title.find_last_not_of(' ') + 1);
-  return title;
 }
 
 }  // namespace forkecho::tests

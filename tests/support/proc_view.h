@@ -29,7 +29,4 @@ std::vector<ProcessView> living_below(pid_t leader);
 /// Those below the leader whose parent is `parent`, and that are not dead.
 std::vector<ProcessView> living_children(pid_t leader, pid_t parent);
 
-/// What ps shows: the arguments, or the title that the process gave itself; empty for a zombie.
-std::string title_of(pid_t pid);
-
 }  // namespace forkecho::tests

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
 
 #include "common/sys/check_syscall.h"
 
@@ -36,8 +35,8 @@ Program::Program(const std::string& path, Arguments arguments, ProgramOptions op
     : process_([this, path, arguments = std::move(arguments), options = std::move(options)] {
         if (options.own_session) setsid();
         if (!options.input.empty()) redirect(STDIN_FILENO, options.input, O_RDONLY);
-        redirect(STDOUT_FILENO, output_ / "out", O_WRONLY | O_CREAT | O_APPEND);
-        redirect(STDERR_FILENO, output_ / "err", O_WRONLY | O_CREAT | O_APPEND);
+        redirect(STDOUT_FILENO, output_.path("out"), O_WRONLY | O_CREAT | O_APPEND);
+        redirect(STDERR_FILENO, output_.path("err"), O_WRONLY | O_CREAT | O_APPEND);
         if (options.before_exec) options.before_exec();
         prctl(PR_SET_PDEATHSIG, SIGKILL);  // again: a change of user has cleared it
         execute(path, arguments);
@@ -57,11 +56,11 @@ std::optional<int> Program::wait(sys::Deadline deadline) {
 }
 
 std::string Program::out() const {
-  return read_file(output_ / "out");
+  return content_of(output_.path("out"));
 }
 
 std::string Program::err() const {
-  return read_file(output_ / "err");
+  return content_of(output_.path("err"));
 }
 
 Outcome run_program(const std::string& path, Arguments arguments, ProgramOptions options,
@@ -69,13 +68,6 @@ Outcome run_program(const std::string& path, Arguments arguments, ProgramOptions
   Program program(path, std::move(arguments), std::move(options));
   const std::optional<int> exitcode = program.wait(deadline);
   return {.exitcode = exitcode, .out = program.out(), .err = program.err()};
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  content << file.rdbuf();
-  return std::move(content).str();
 }
 
 void write_file(const std::string& path, std::string_view content) {

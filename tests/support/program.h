@@ -15,7 +15,7 @@
 #include "common/mp/process.h"
 #include "common/sys/deadline.h"
 #include "tests/support/child.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/temp_dir.h"
 
 namespace forkecho::tests {
 
@@ -56,7 +56,7 @@ class Program {
   std::string err() const;
 
  private:
-  TemporaryDirectory output_;
+  TempDir output_;
   mp::Process process_;
 };
 
@@ -64,8 +64,6 @@ class Program {
 Outcome run_program(const std::string& path, Arguments arguments, ProgramOptions options = {},
                     sys::Deadline deadline = patience());
 
-/// The whole of a file; empty when it cannot be read.
-std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view content);
 
 /// True when `text` is one line that says something and ends with a newline.
