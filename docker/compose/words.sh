@@ -40,8 +40,8 @@ explain() {
 # The first that says error, or else the last but for the engine's own, which repeats the whole command.
 telling_line() {
   local lines line
-  lines=$(sed -e $'s/\x1b\\[[0-9;]*[A-Za-z]//g' -e '/^[[:space:]]*$/d' -e "/^The command '/d" "$1")
-  line=$(grep -E -m 1 '(^|[^[:alpha:]])([Ee]rror:|ERROR|E:) ' <<<"$lines") || line=${lines##*$'\n'}
+  lines=$(sed -e $'s/\x1b\\[[0-9;]*[A-Za-z]//g' -e '/^[[:space:]]*$/d' -e "/^The command '/d" -e '/^Removing intermediate/d' "$1")
+  line=$(grep -E -m 1 '(^|[^[:alpha:]])([Ee]rror:|ERROR|E:|CMake Error) ' <<<"$lines") || line=${lines##*$'\n'}
   echo "${line:-it said nothing}"
 }
 
