@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <csignal>
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <vector>
 
@@ -22,20 +22,23 @@ class AcceptorProcess : public ServingProcess {
  public:
   explicit AcceptorProcess(std::uint32_t limit = 100, Options options = {},
                            const std::vector<std::string>& addresses = {"127.0.0.1:0"})
-      : AcceptorProcess(std::make_shared<mp::RawArray<Slot>>(limit), std::move(options), addresses) {}
+      : AcceptorProcess(std::make_shared<mp::RawArray<Slot>>(limit), std::move(options),
+                        addresses) {}
 
   mp::RawArray<Slot>& slots() { return *slots_; }
   std::vector<pid_t> children() { return tests::children_of(pid()); }
   std::size_t slots_in_use() {
-    return static_cast<std::size_t>(std::count_if(slots().all().begin(), slots().all().end(), [](const Slot& slot) {
-      return slot.state.load() != SlotState::free;
-    }));
+    return static_cast<std::size_t>(
+        std::count_if(slots().all().begin(), slots().all().end(),
+                      [](const Slot& slot) { return slot.state.load() != SlotState::free; }));
   }
 
  private:
-  AcceptorProcess(std::shared_ptr<mp::RawArray<Slot>> slots, Options options, const std::vector<std::string>& addresses)
-      : ServingProcess(std::move(options), Blocking::no,
-                       [slots](const ProcessContext& context) { run_acceptor(context, *slots); }, addresses),
+  AcceptorProcess(std::shared_ptr<mp::RawArray<Slot>> slots, Options options,
+                  const std::vector<std::string>& addresses)
+      : ServingProcess(
+            std::move(options), Blocking::no,
+            [slots](const ProcessContext& context) { run_acceptor(context, *slots); }, addresses),
         slots_(slots) {}
   std::shared_ptr<mp::RawArray<Slot>> slots_;
 };
@@ -82,9 +85,11 @@ TEST(Acceptor, AChildHoldsItsConnectionAndNoListener) {
   const sys::Descriptor client = acceptor.connect();
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   // The standard ones, the listener and the signals; its copy of the connection is closed.
-  EXPECT_TRUE(eventually([&] { return tests::descriptors_of(acceptor.pid()).size() == 3 + 1 + 1; }));
+  EXPECT_TRUE(
+      eventually([&] { return tests::descriptors_of(acceptor.pid()).size() == 3 + 1 + 1; }));
   int sockets = 0;
-  for (const auto& [fd, what] : tests::descriptors_of(acceptor.children().at(0))) sockets += what.starts_with("socket");
+  for (const auto& [fd, what] : tests::descriptors_of(acceptor.children().at(0)))
+    sockets += what.starts_with("socket");
   EXPECT_EQ(sockets, 1);
 }
 
@@ -158,7 +163,8 @@ TEST(Acceptor, AForkThatFailsCostsOneClientAndNobodyElse) {
   });
   const sys::Descriptor client = acceptor.connect();
   const std::string end = tests::receive_to_end(client.get());
-  if (acceptor.exitcode(0, sys::Deadline::after(0s)) == mp::orphaned) GTEST_SKIP() << "no way to become another user here";
+  if (acceptor.exitcode(0, sys::Deadline::after(0s)) == mp::orphaned)
+    GTEST_SKIP() << "no way to become another user here";
   EXPECT_EQ(end, "");
   EXPECT_TRUE(eventually([&] { return acceptor.book().fork_failed == 1; }));
   EXPECT_EQ(acceptor.book().active(), 0U);
@@ -216,7 +222,8 @@ TEST(Acceptor, TheEndOfTheDrainAnswersWhatWasReceived) {
   for (int i = 0; i < 5; ++i) clients.push_back(acceptor.connect());
   for (const sys::Descriptor& client : clients) EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   acceptor.drain();
-  for (const sys::Descriptor& client : clients) ASSERT_TRUE(tests::send_all(client.get(), "last words"));
+  for (const sys::Descriptor& client : clients)
+    ASSERT_TRUE(tests::send_all(client.get(), "last words"));
   acceptor.signal(SIGUSR2);
   for (sys::Descriptor& client : clients) {
     const std::string reply = tests::receive_to_end(client.get());

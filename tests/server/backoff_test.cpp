@@ -23,8 +23,7 @@ TEST(Backoff, DoublesFromTwoSecondsToSixty) {
 
 TEST(Backoff, ForgivesThreeDeathsBySignal) {
   Backoff backoff;
-  EXPECT_EQ(pauses_after(backoff, 5, true),
-            (std::vector<Backoff::Seconds>{0s, 0s, 0s, 2s, 4s}));
+  EXPECT_EQ(pauses_after(backoff, 5, true), (std::vector<Backoff::Seconds>{0s, 0s, 0s, 2s, 4s}));
 }
 
 TEST(Backoff, ForgivesNoSignalOnceItHasPaused) {

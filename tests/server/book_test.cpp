@@ -12,20 +12,28 @@
 namespace forkecho::server {
 namespace {
 
-const std::vector<Ending> every_ending{
-    Ending::served,        Ending::first_byte_timeout, Ending::idle_timeout, Ending::write_timeout,
-    Ending::lifetime_timeout, Ending::drain_timeout,   Ending::crashed};
+const std::vector<Ending> every_ending{Ending::served,           Ending::first_byte_timeout,
+                                       Ending::idle_timeout,     Ending::write_timeout,
+                                       Ending::lifetime_timeout, Ending::drain_timeout,
+                                       Ending::crashed};
 
 /// Which figure of the totals an ending belongs to.
 std::uint64_t figure_of(const BookTotals& totals, Ending ending) {
   switch (ending) {
-    case Ending::served: return totals.served;
-    case Ending::first_byte_timeout: return totals.timed_out[0];
-    case Ending::idle_timeout: return totals.timed_out[1];
-    case Ending::write_timeout: return totals.timed_out[2];
-    case Ending::lifetime_timeout: return totals.timed_out[3];
-    case Ending::drain_timeout: return totals.timed_out[4];
-    case Ending::crashed: return totals.crashed;
+    case Ending::served:
+      return totals.served;
+    case Ending::first_byte_timeout:
+      return totals.timed_out[0];
+    case Ending::idle_timeout:
+      return totals.timed_out[1];
+    case Ending::write_timeout:
+      return totals.timed_out[2];
+    case Ending::lifetime_timeout:
+      return totals.timed_out[3];
+    case Ending::drain_timeout:
+      return totals.timed_out[4];
+    case Ending::crashed:
+      return totals.crashed;
   }
   return 0;
 }
@@ -69,10 +77,18 @@ TEST(Book, EverythingAcceptedIsActiveUntilItEnds) {
 
 /// A book in which every figure is another.
 BookTotals distinct_figures(std::uint64_t factor) {
-  BookTotals totals{.accepted = 1, .served = 2, .refused = {3, 4, 5, 6}, .timed_out = {7, 8, 9, 10, 11},
-                    .fork_failed = 12, .crashed = 13, .bytes_in = 14, .bytes_out = 15, .forked = 16,
+  BookTotals totals{.accepted = 1,
+                    .served = 2,
+                    .refused = {3, 4, 5, 6},
+                    .timed_out = {7, 8, 9, 10, 11},
+                    .fork_failed = 12,
+                    .crashed = 13,
+                    .bytes_in = 14,
+                    .bytes_out = 15,
+                    .forked = 16,
                     .reaped = 17};
-  for (std::uint64_t* figure = &totals.accepted; figure <= &totals.reaped; ++figure) *figure *= factor;
+  for (std::uint64_t* figure = &totals.accepted; figure <= &totals.reaped; ++figure)
+    *figure *= factor;
   return totals;
 }
 

@@ -12,7 +12,8 @@
 namespace forkecho::server {
 namespace {
 
-std::map<pid_t, std::uint32_t> content_of(ChildTable& table, const std::map<pid_t, std::uint32_t>& model) {
+std::map<pid_t, std::uint32_t> content_of(ChildTable& table,
+                                          const std::map<pid_t, std::uint32_t>& model) {
   std::map<pid_t, std::uint32_t> content;
   table.for_each_pid([&](pid_t pid) { content[pid] = model.contains(pid) ? model.at(pid) : ~0U; });
   return content;

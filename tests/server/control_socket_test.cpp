@@ -22,7 +22,9 @@ using testing::HasSubstr;
 /// A daemon that answers "<request>!" on its control socket, and nothing else.
 class Answering {
  public:
-  explicit Answering(const std::string& path, ControlSocket::Handler handler = [](const std::string& request) { return request + "!"; })
+  explicit Answering(
+      const std::string& path,
+      ControlSocket::Handler handler = [](const std::string& request) { return request + "!"; })
       : process_([path, handler] {
           asio::io_context context{1};
           const ControlSocket socket(context, path, handler);

@@ -25,7 +25,8 @@ class Started {
   }
   pid_t pid() const { return pid_; }
   sys::Descriptor connect() const {
-    return tests::connect_to(tests::address_of(status_at(options_.control)["listen"][0].get<std::string>()));
+    return tests::connect_to(
+        tests::address_of(status_at(options_.control)["listen"][0].get<std::string>()));
   }
 
  private:
@@ -56,7 +57,8 @@ TEST(StartDaemon, LetsGoOfTheTerminal) {
   EXPECT_EQ(getsid(daemon.pid()), daemon.pid());
   EXPECT_TRUE(tests::eventually(tests::patience(), [&] {
     auto descriptors = tests::descriptors_of(daemon.pid());
-    return descriptors[0] == "/dev/null" && descriptors[1] == "/dev/null" && descriptors[2] == "/dev/null";
+    return descriptors[0] == "/dev/null" && descriptors[1] == "/dev/null" &&
+           descriptors[2] == "/dev/null";
   }));
 }
 
@@ -82,7 +84,8 @@ TEST(StartDaemon, ASecondOneIsRefused) {
   const FatalError error = error_of([&] { start_daemon(daemon_options(directory)); });
   EXPECT_EQ(error.code(), ExitCode::unavailable);
   EXPECT_THAT(error.what(), HasSubstr(std::to_string(daemon.pid())));
-  EXPECT_TRUE(tests::eventually(tests::patience(), [] { return mp::active_children().size() == 1; }));
+  EXPECT_TRUE(
+      tests::eventually(tests::patience(), [] { return mp::active_children().size() == 1; }));
   EXPECT_EQ(tests::echo(daemon.connect().get(), "x"), "X");
 }
 
@@ -93,7 +96,8 @@ TEST(StopDaemon, ReturnsOnceItIsGone) {
   const sys::Descriptor sentinel = mp::open_sentinel(daemon.pid());
   stop_daemon(options.control, false, tests::patience());
   EXPECT_TRUE(tests::readable(sentinel.get(), Deadline::after(0s)));
-  EXPECT_EQ(error_of([&] { stop_daemon(options.control, false, tests::patience()); }).code(), ExitCode::unavailable);
+  EXPECT_EQ(error_of([&] { stop_daemon(options.control, false, tests::patience()); }).code(),
+            ExitCode::unavailable);
 }
 
 TEST(StopDaemon, GivesUpAtTheDeadlineAndNowHelps) {
@@ -102,11 +106,13 @@ TEST(StopDaemon, GivesUpAtTheDeadlineAndNowHelps) {
   const Started daemon(options);
   const sys::Descriptor client = daemon.connect();
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
-  const FatalError error = error_of([&] { stop_daemon(options.control, false, Deadline::after(50ms)); });
+  const FatalError error =
+      error_of([&] { stop_daemon(options.control, false, Deadline::after(50ms)); });
   EXPECT_EQ(error.code(), ExitCode::system);
   EXPECT_THAT(error.what(), HasSubstr("--timeout"));
   EXPECT_EQ(tests::echo(client.get(), "still served"), "STILL SERVED");
-  EXPECT_EQ(error_of([&] { stop_daemon(options.control, true, tests::patience()); }).code(), ExitCode::ok);
+  EXPECT_EQ(error_of([&] { stop_daemon(options.control, true, tests::patience()); }).code(),
+            ExitCode::ok);
 }
 
 TEST(DaemonStatus, HasTwoForms) {
@@ -121,7 +127,8 @@ TEST(DaemonStatus, HasTwoForms) {
 
 TEST(DaemonStatus, NobodyThere) {
   const tests::TempDir directory;
-  EXPECT_EQ(error_of([&] { daemon_status(directory.path("d.sock"), true); }).code(), ExitCode::unavailable);
+  EXPECT_EQ(error_of([&] { daemon_status(directory.path("d.sock"), true); }).code(),
+            ExitCode::unavailable);
 }
 
 }  // namespace

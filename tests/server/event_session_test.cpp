@@ -7,8 +7,8 @@
 #include <random>
 #include <vector>
 
-#include "tests/support/sockets.h"
 #include "tests/support/soak.h"
+#include "tests/support/sockets.h"
 
 namespace forkecho::server {
 namespace {
@@ -21,7 +21,8 @@ using tests::SocketPair;
 class Driven {
  public:
   explicit Driven(SocketPair pair, Timeouts timeouts = {}, Transform transform = Transform::unicode)
-      : client_(std::move(pair.client)), session_(std::move(pair.server), options(timeouts, transform), now_) {}
+      : client_(std::move(pair.client)),
+        session_(std::move(pair.server), options(timeouts, transform), now_) {}
 
   int client() const { return client_.get(); }
   sys::Descriptor& client_socket() { return client_; }
@@ -160,7 +161,8 @@ TEST(EventSession, OneTurnIsBounded) {
   Driven driven(std::move(pair));
   const std::string block(65536, 'x');
   std::size_t sent = 0;
-  for (ssize_t count = 1; count > 0; sent += static_cast<std::size_t>(count)) count = tests::send_some(driven.client(), block);
+  for (ssize_t count = 1; count > 0; sent += static_cast<std::size_t>(count))
+    count = tests::send_some(driven.client(), block);
   if (sent < 512 * 1024) GTEST_SKIP() << "socket buffers are too small here";
   ASSERT_TRUE(driven.turn());
   EXPECT_LE(driven.meter().bytes_in.get(), 256U * 1024);
@@ -208,11 +210,15 @@ struct TimeoutCase {
 class Expiring : public testing::TestWithParam<TimeoutCase> {};
 INSTANTIATE_TEST_SUITE_P(
     EventSession, Expiring,
-    testing::Values(TimeoutCase{"first_byte", {.first_byte = 5s}, false, Ending::first_byte_timeout},
-                    TimeoutCase{"first_byte_before_idle", {.first_byte = 5s, .idle = 1s}, false, Ending::first_byte_timeout},
-                    TimeoutCase{"idle_from_the_start", {.idle = 5s}, false, Ending::idle_timeout},
-                    TimeoutCase{"idle", {.first_byte = 1s, .idle = 5s}, true, Ending::idle_timeout},
-                    TimeoutCase{"lifetime", {.idle = 9s, .lifetime = 5s}, true, Ending::lifetime_timeout}),
+    testing::Values(
+        TimeoutCase{"first_byte", {.first_byte = 5s}, false, Ending::first_byte_timeout},
+        TimeoutCase{"first_byte_before_idle",
+                    {.first_byte = 5s, .idle = 1s},
+                    false,
+                    Ending::first_byte_timeout},
+        TimeoutCase{"idle_from_the_start", {.idle = 5s}, false, Ending::idle_timeout},
+        TimeoutCase{"idle", {.first_byte = 1s, .idle = 5s}, true, Ending::idle_timeout},
+        TimeoutCase{"lifetime", {.idle = 9s, .lifetime = 5s}, true, Ending::lifetime_timeout}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(Expiring, EndsAtItsTimeAndInOrder) {

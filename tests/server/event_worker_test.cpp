@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 
 class EventWorkerProcess : public ServingProcess {
  public:
-  explicit EventWorkerProcess(Options options = event_options(), const std::vector<std::string>& addresses = {"127.0.0.1:0"})
+  explicit EventWorkerProcess(Options options = event_options(),
+                              const std::vector<std::string>& addresses = {"127.0.0.1:0"})
       : ServingProcess(std::move(options), Blocking::no, run_event_worker, addresses) {
     EXPECT_TRUE(eventually([&] { return state() == SlotState::idle; }));
   }
@@ -31,7 +32,8 @@ TEST(EventWorker, ServesManyClientsAtOnce) {
   std::vector<sys::Descriptor> clients;
   for (int i = 0; i < 50; ++i) clients.push_back(worker.connect());
   for (const sys::Descriptor& client : clients) ASSERT_TRUE(tests::send_all(client.get(), "abc"));
-  for (const sys::Descriptor& client : clients) EXPECT_EQ(tests::receive(client.get(), 3).data, "ABC");
+  for (const sys::Descriptor& client : clients)
+    EXPECT_EQ(tests::receive(client.get(), 3).data, "ABC");
   EXPECT_EQ(worker.book().active(), 50U);
   EXPECT_EQ(worker.state(), SlotState::serving);
   EXPECT_EQ(tests::title_of(worker.pid()), "forkechod: event worker");
@@ -45,7 +47,8 @@ TEST(EventWorker, ServesManyClientsAtOnce) {
 
 TEST(EventWorker, ServesSeveralListeners) {
   const tests::TempDir directory;
-  EventWorkerProcess worker(EventWorkerProcess::event_options(), {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("s")});
+  EventWorkerProcess worker(EventWorkerProcess::event_options(),
+                            {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("s")});
   for (std::size_t i = 0; i < 3; ++i) {
     const sys::Descriptor client = worker.connect(i);
     EXPECT_EQ(tests::echo(client.get(), "x"), "X") << i;
@@ -66,7 +69,8 @@ TEST(EventWorker, ASlowReaderDoesNotHoldUpTheOthers) {
   EventWorkerProcess worker;
   const sys::Descriptor slow = worker.connect();
   const std::string block(65536, 'x');
-  while (tests::writable(slow.get(), sys::Deadline::after(100ms))) ASSERT_GE(tests::send_some(slow.get(), block), 0);
+  while (tests::writable(slow.get(), sys::Deadline::after(100ms)))
+    ASSERT_GE(tests::send_some(slow.get(), block), 0);
   const sys::Descriptor other = worker.connect();
   EXPECT_EQ(tests::echo(other.get(), "hello"), "HELLO");
   EXPECT_EQ(tests::receive(slow.get(), 1 << 20).data, std::string(1 << 20, 'X'));
@@ -183,7 +187,8 @@ TEST(EventWorker, TheEndOfTheDrainAnswersWhatWasReceived) {
   for (int i = 0; i < 5; ++i) clients.push_back(worker.connect());
   for (const sys::Descriptor& client : clients) EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   worker.drain();
-  for (const sys::Descriptor& client : clients) ASSERT_TRUE(tests::send_all(client.get(), "last words"));
+  for (const sys::Descriptor& client : clients)
+    ASSERT_TRUE(tests::send_all(client.get(), "last words"));
   worker.signal(SIGUSR2);
   for (sys::Descriptor& client : clients) {
     EXPECT_EQ(tests::receive_to_end(client.get()), "LAST WORDS");

@@ -34,8 +34,8 @@ TEST(LifeCycle, EveryStateAndEvent) {
 TEST(LifeCycle, StatesHaveNamesOfTheirOwn) {
   std::set<std::string_view> names;
   for (const State state : states) names.insert(to_string(state));
-  EXPECT_EQ(names, (std::set<std::string_view>{"starting", "running", "draining", "finishing",
-                                               "ending"}));
+  EXPECT_EQ(names,
+            (std::set<std::string_view>{"starting", "running", "draining", "finishing", "ending"}));
 }
 
 }  // namespace

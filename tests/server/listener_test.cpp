@@ -20,10 +20,10 @@ namespace forkecho::server {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::HasSubstr;
 using tests::address_of;
 using tests::connect_to;
 using tests::TempDir;
-using testing::HasSubstr;
 using Outcome = AcceptResult::Outcome;
 
 Listener open_loopback(const char* text = "127.0.0.1:0") {
@@ -48,7 +48,8 @@ TEST(Listener, TellsThePortThatTheKernelChose) {
     const sys::Descriptor client = connect_to(listener.address());
     const AcceptResult accepted = listener.accept();
     ASSERT_EQ(accepted.outcome, Outcome::client);
-    EXPECT_EQ(accepted.client.peer.to_string(), sys::SocketAddress::local(client.get()).to_string());
+    EXPECT_EQ(accepted.client.peer.to_string(),
+              sys::SocketAddress::local(client.get()).to_string());
   }
 }
 
@@ -99,7 +100,8 @@ TEST(Listener, APortInUseIsSaidInWordsForTheUser) {
 }
 
 TEST(Listener, AnAddressOfAnotherMachineIsRefused) {
-  EXPECT_THAT(error_of_opening(address_of("192.0.2.1:0")), HasSubstr("cannot listen on 192.0.2.1:0"));
+  EXPECT_THAT(error_of_opening(address_of("192.0.2.1:0")),
+              HasSubstr("cannot listen on 192.0.2.1:0"));
 }
 
 TEST(Listener, ThePortCanBeBoundAgainAtOnceAfterConnections) {

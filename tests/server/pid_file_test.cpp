@@ -13,9 +13,9 @@
 namespace forkecho::server {
 namespace {
 
+using testing::HasSubstr;
 using tests::content_of;
 using tests::TempDir;
-using testing::HasSubstr;
 
 /// The error that `attempt` ends with; code ok when it succeeds.
 template <typename Attempt>

@@ -20,22 +20,54 @@ TEST(PoolPolicy, Table) {
     PoolDecision expected;
   };
   for (const Case& c : {
-           Case{"at rest", {.idle = 5, .busy = 0, .retiring = 0, .replace = 0, .burst = 1}, {0, 0, 1}},
-           Case{"most spare", {.idle = 10, .busy = 3, .retiring = 0, .replace = 0, .burst = 8}, {0, 0, 1}},
-           Case{"one too many", {.idle = 11, .busy = 3, .retiring = 0, .replace = 0, .burst = 8}, {0, 1, 1}},
-           Case{"many too many", {.idle = 40, .busy = 0, .retiring = 0, .replace = 0, .burst = 1}, {0, 1, 1}},
-           Case{"one missing", {.idle = 4, .busy = 9, .retiring = 0, .replace = 0, .burst = 1}, {1, 0, 2}},
-           Case{"first step", {.idle = 0, .busy = 5, .retiring = 0, .replace = 0, .burst = 1}, {1, 0, 2}},
-           Case{"second step", {.idle = 0, .busy = 6, .retiring = 0, .replace = 0, .burst = 2}, {2, 0, 4}},
-           Case{"no more than missing", {.idle = 2, .busy = 9, .retiring = 0, .replace = 0, .burst = 16}, {3, 0, 32}},
-           Case{"the largest burst", {.idle = 0, .busy = 9, .retiring = 0, .replace = 0, .burst = 32}, {5, 0, 32}},
-           Case{"no room", {.idle = 0, .busy = 50, .retiring = 0, .replace = 0, .burst = 4}, {0, 0, 1}},
-           Case{"room for one", {.idle = 0, .busy = 49, .retiring = 0, .replace = 0, .burst = 4}, {1, 0, 8}},
-           Case{"the retiring take up room", {.idle = 0, .busy = 40, .retiring = 10, .replace = 0, .burst = 4}, {0, 0, 1}},
-           Case{"the retiring are no spare", {.idle = 4, .busy = 0, .retiring = 6, .replace = 0, .burst = 1}, {1, 0, 2}},
-           Case{"full lives are replaced at once", {.idle = 1, .busy = 0, .retiring = 0, .replace = 3, .burst = 1}, {4, 0, 2}},
-           Case{"but only those that are missed", {.idle = 7, .busy = 0, .retiring = 0, .replace = 3, .burst = 1}, {0, 0, 1}},
-           Case{"nobody there", {.idle = 0, .busy = 0, .retiring = 0, .replace = 0, .burst = 1}, {1, 0, 2}},
+           Case{"at rest",
+                {.idle = 5, .busy = 0, .retiring = 0, .replace = 0, .burst = 1},
+                {0, 0, 1}},
+           Case{"most spare",
+                {.idle = 10, .busy = 3, .retiring = 0, .replace = 0, .burst = 8},
+                {0, 0, 1}},
+           Case{"one too many",
+                {.idle = 11, .busy = 3, .retiring = 0, .replace = 0, .burst = 8},
+                {0, 1, 1}},
+           Case{"many too many",
+                {.idle = 40, .busy = 0, .retiring = 0, .replace = 0, .burst = 1},
+                {0, 1, 1}},
+           Case{"one missing",
+                {.idle = 4, .busy = 9, .retiring = 0, .replace = 0, .burst = 1},
+                {1, 0, 2}},
+           Case{"first step",
+                {.idle = 0, .busy = 5, .retiring = 0, .replace = 0, .burst = 1},
+                {1, 0, 2}},
+           Case{"second step",
+                {.idle = 0, .busy = 6, .retiring = 0, .replace = 0, .burst = 2},
+                {2, 0, 4}},
+           Case{"no more than missing",
+                {.idle = 2, .busy = 9, .retiring = 0, .replace = 0, .burst = 16},
+                {3, 0, 32}},
+           Case{"the largest burst",
+                {.idle = 0, .busy = 9, .retiring = 0, .replace = 0, .burst = 32},
+                {5, 0, 32}},
+           Case{"no room",
+                {.idle = 0, .busy = 50, .retiring = 0, .replace = 0, .burst = 4},
+                {0, 0, 1}},
+           Case{"room for one",
+                {.idle = 0, .busy = 49, .retiring = 0, .replace = 0, .burst = 4},
+                {1, 0, 8}},
+           Case{"the retiring take up room",
+                {.idle = 0, .busy = 40, .retiring = 10, .replace = 0, .burst = 4},
+                {0, 0, 1}},
+           Case{"the retiring are no spare",
+                {.idle = 4, .busy = 0, .retiring = 6, .replace = 0, .burst = 1},
+                {1, 0, 2}},
+           Case{"full lives are replaced at once",
+                {.idle = 1, .busy = 0, .retiring = 0, .replace = 3, .burst = 1},
+                {4, 0, 2}},
+           Case{"but only those that are missed",
+                {.idle = 7, .busy = 0, .retiring = 0, .replace = 3, .burst = 1},
+                {0, 0, 1}},
+           Case{"nobody there",
+                {.idle = 0, .busy = 0, .retiring = 0, .replace = 0, .burst = 1},
+                {1, 0, 2}},
        }) {
     EXPECT_EQ(decide_pool_size(c.state, sizes), c.expected) << c.what;
   }
@@ -47,11 +79,14 @@ TEST(PoolPolicy, KeepsItsBoundsInEveryState) {
     for (unsigned busy = 0; busy + idle <= 8; ++busy) {
       for (unsigned retiring = 0; retiring + busy + idle <= 8; ++retiring) {
         for (const unsigned burst : {1U, 4U, 32U}) {
-          const auto decision = decide_pool_size({.idle = idle, .busy = busy, .retiring = retiring, .replace = 3, .burst = burst}, small);
+          const auto decision = decide_pool_size(
+              {.idle = idle, .busy = busy, .retiring = retiring, .replace = 3, .burst = burst},
+              small);
           EXPECT_LE(idle + busy + retiring + decision.spawn, small.max);
           EXPECT_TRUE(decision.retire == 0 || idle - decision.retire >= small.max_spare);
           EXPECT_TRUE(decision.spawn == 0 || idle + decision.spawn <= small.min_spare);
-          EXPECT_TRUE(decision.spawn > 0 || idle >= small.min_spare || idle + busy + retiring == small.max);
+          EXPECT_TRUE(decision.spawn > 0 || idle >= small.min_spare ||
+                      idle + busy + retiring == small.max);
         }
       }
     }

@@ -56,14 +56,16 @@ TEST(PoolWorker, ServesOneClientAfterTheOther) {
 TEST(PoolWorker, SaysWhatItDoes) {
   PoolWorkerProcess worker;
   EXPECT_EQ(worker.page().slot.pid.load(), worker.pid());
-  EXPECT_TRUE(eventually([&] { return tests::title_of(worker.pid()) == "forkechod: worker, idle"; }));
+  EXPECT_TRUE(
+      eventually([&] { return tests::title_of(worker.pid()) == "forkechod: worker, idle"; }));
   sys::Descriptor client = worker.connect();
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   const std::string name = sys::SocketAddress::local(client.get()).to_string();
   EXPECT_EQ(tests::title_of(worker.pid()), "forkechod: serving " + name);
   EXPECT_EQ(worker.page().slot.peer.to_string(), name);
   client.reset();
-  EXPECT_TRUE(eventually([&] { return tests::title_of(worker.pid()) == "forkechod: worker, idle"; }));
+  EXPECT_TRUE(
+      eventually([&] { return tests::title_of(worker.pid()) == "forkechod: worker, idle"; }));
 }
 
 TEST(PoolWorker, ServesSeveralListeners) {
@@ -175,7 +177,8 @@ TEST(PoolWorker, AnIterativeServerRefusesNobody) {
   options.when_full = WhenFull::refuse;
   options.max_connections = 1;
   PoolWorkerProcess worker(options);
-  EXPECT_TRUE(eventually([&] { return tests::title_of(worker.pid()) == "forkechod: iterative server, idle"; }));
+  EXPECT_TRUE(eventually(
+      [&] { return tests::title_of(worker.pid()) == "forkechod: iterative server, idle"; }));
   worker.serve_one();
   EXPECT_TRUE(eventually([&] { return worker.book().served == 1; }));
   EXPECT_EQ(worker.book().refused[0], 0U);

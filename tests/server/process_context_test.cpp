@@ -14,15 +14,19 @@ namespace {
 /// A process of three pages that settles in and then does `act`, whose result is its exit code. A
 /// write where it must not is a death.
 std::optional<int> after_settling_in(const std::function<int(const ProcessContext&)>& act) {
-  ServingProcess process({}, Blocking::no, [&act](const ProcessContext& context) {
-    settle_in(context, "test");
-    mp::leave(act(context));
-  }, {"127.0.0.1:0"}, 3);
+  ServingProcess process(
+      {}, Blocking::no,
+      [&act](const ProcessContext& context) {
+        settle_in(context, "test");
+        mp::leave(act(context));
+      },
+      {"127.0.0.1:0"}, 3);
   return process.exitcode();
 }
 
 TEST(SettleIn, MakesAProcessGroupOfItsOwn) {
-  EXPECT_EQ(after_settling_in([](const ProcessContext&) { return getpgrp() == getpid() ? 0 : 1; }), 0);
+  EXPECT_EQ(after_settling_in([](const ProcessContext&) { return getpgrp() == getpid() ? 0 : 1; }),
+            0);
 }
 
 TEST(SettleIn, SaysWhatItIs) {
@@ -37,7 +41,8 @@ TEST(SettleIn, KeepsTheListenersAndNoOtherDescriptor) {
   EXPECT_EQ(after_settling_in([](const ProcessContext& context) {
               const auto descriptors = tests::descriptors_of(getpid());
               // 0, 1, 2, the listener, and the directory that is being read
-              return descriptors.contains(context.listeners[0].fd()) && descriptors.size() == 5 ? 0 : 1;
+              return descriptors.contains(context.listeners[0].fd()) && descriptors.size() == 5 ? 0
+                                                                                                : 1;
             }),
             0);
 }
@@ -45,7 +50,8 @@ TEST(SettleIn, KeepsTheListenersAndNoOtherDescriptor) {
 TEST(SettleIn, WritesItsOwnPageAndReadsTheOthers) {
   EXPECT_EQ(after_settling_in([](const ProcessContext& context) {
               context.page().book.accepted.add(1);
-              return static_cast<int>(context.pages[1].book.accepted.get() + context.pages[2].book.accepted.get());
+              return static_cast<int>(context.pages[1].book.accepted.get() +
+                                      context.pages[2].book.accepted.get());
             }),
             0);
   for (const std::size_t other : {1, 2}) {
@@ -81,8 +87,12 @@ TEST(SettleIn, EndsWithTheSupervisor) {
 
 TEST(SettleIn, ASupervisorThatIsGoneAlreadyIsNoticed) {
   ServingProcess process({}, Blocking::no, [](const ProcessContext& context) {
-    const ProcessContext orphan{.options = context.options, .listeners = context.listeners, .pages = context.pages,
-                                .page_index = 0, .peers = 1, .supervisor = 1};
+    const ProcessContext orphan{.options = context.options,
+                                .listeners = context.listeners,
+                                .pages = context.pages,
+                                .page_index = 0,
+                                .peers = 1,
+                                .supervisor = 1};
     settle_in(orphan, "test");
     mp::leave(0);
   });

@@ -29,7 +29,8 @@ class Tree {
  public:
   explicit Tree(Options options) : options_(std::move(options)) {
     listeners_.push_back(Listener::open(tests::address_of("127.0.0.1:0"), 512));
-    if (options_.mode == Mode::fork || options_.mode == Mode::event) listeners_[0].set_nonblocking();
+    if (options_.mode == Mode::fork || options_.mode == Mode::event)
+      listeners_[0].set_nonblocking();
     tree_.emplace(options_, listeners_);
     tree_->start();
   }
@@ -62,7 +63,8 @@ class Tree {
   bool balances() const {
     const BookTotals totals = tree_->totals();
     const ChildCounts children = tree_->children();
-    return totals.accepted == totals.ended() && children.forked == children.reaped + children.idle + children.busy;
+    return totals.accepted == totals.ended() &&
+           children.forked == children.reaped + children.idle + children.busy;
   }
 
  private:
@@ -109,7 +111,8 @@ TEST_P(ProcessTreeInEveryMode, AKilledOneIsReplacedAndNobodyInTheQueueIsLost) {
   for (const pid_t pid : before) kill(pid, SIGKILL);
   for (sys::Descriptor& client : queued) {
     ASSERT_TRUE(tests::send_all(client.get(), "x"));
-    EXPECT_TRUE(tree.until([&] { return tests::readable(client.get(), sys::Deadline::after(0s)); }));
+    EXPECT_TRUE(
+        tree.until([&] { return tests::readable(client.get(), sys::Deadline::after(0s)); }));
     EXPECT_EQ(tests::receive(client.get(), 1).data, "X");
     client.reset();
   }
@@ -169,7 +172,9 @@ TEST_P(ProcessTreeInEveryMode, TheBooksBalanceAfterKillsAtRandom) {
     if (round % 20 == 19 && !victims.empty()) kill(victims[random() % victims.size()], SIGKILL);
   }
   clients.clear();
-  EXPECT_TRUE(tree.until([&] { return tree.balances() && tree->children().busy == 0 && !tree.listener().has_waiting_client(); }));
+  EXPECT_TRUE(tree.until([&] {
+    return tree.balances() && tree->children().busy == 0 && !tree.listener().has_waiting_client();
+  }));
   const BookTotals totals = tree->totals();
   EXPECT_EQ(totals.accepted, totals.served + totals.crashed);
 }
@@ -188,7 +193,8 @@ TEST(ProcessTree, ChildrenOfADeadAcceptorAreAdoptedAndBookedByTheirOwnEnd) {
   EXPECT_TRUE(tree.until([&] { return tests::state_of(acceptor) == '-'; }));
   EXPECT_EQ(tree->totals().active(), 4U);
   EXPECT_EQ(tree->children().busy, 4U);
-  for (const sys::Descriptor& client : clients) EXPECT_EQ(tests::echo(client.get(), "adopted"), "ADOPTED");
+  for (const sys::Descriptor& client : clients)
+    EXPECT_EQ(tests::echo(client.get(), "adopted"), "ADOPTED");
   int slots = 0;
   tree->for_each_slot([&](const Slot& slot) { slots += slot.state.load() == SlotState::serving; });
   EXPECT_EQ(slots, 4);
@@ -250,7 +256,8 @@ TEST(ProcessTree, AnAcceptorThatKeepsDyingIsNotStartedWithoutAPause) {
     const auto alive = tests::children_of(getpid());
     if (alive.empty()) break;
     kill(alive.at(0), SIGKILL);
-    EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(alive.at(0)) == 'Z'; }));
+    EXPECT_TRUE(
+        tests::eventually(tests::patience(), [&] { return tests::state_of(alive.at(0)) == 'Z'; }));
   }
   EXPECT_EQ(deaths, 4);  // the first, and three that were forgiven
   EXPECT_TRUE(tree->is_busy());
@@ -273,7 +280,8 @@ TEST(ProcessTree, ThePoolGrowsWithItsClientsAndShrinksAfterThem) {
   for (int i = 0; i < 15; ++i) {
     clients.push_back(tree.connect());
     ASSERT_TRUE(tests::send_all(clients.back().get(), "x"));
-    EXPECT_TRUE(tree.until([&] { return tests::readable(clients.back().get(), sys::Deadline::after(0s)); }));
+    EXPECT_TRUE(tree.until(
+        [&] { return tests::readable(clients.back().get(), sys::Deadline::after(0s)); }));
   }
   EXPECT_EQ(tree->children().busy, 15U);
   EXPECT_TRUE(tree.until([&] { return tree->children().idle >= 2; }));
@@ -312,7 +320,8 @@ TEST(ProcessTree, AFullPoolMayRefuse) {
   for (int i = 0; i < 3; ++i) {
     clients.push_back(tree.connect());
     ASSERT_TRUE(tests::send_all(clients.back().get(), "x"));
-    EXPECT_TRUE(tree.until([&] { return tests::readable(clients.back().get(), sys::Deadline::after(0s)); }));
+    EXPECT_TRUE(tree.until(
+        [&] { return tests::readable(clients.back().get(), sys::Deadline::after(0s)); }));
   }
   sys::Descriptor refused = tree.connect();
   EXPECT_TRUE(tree.until([&] { return tests::readable(refused.get(), sys::Deadline::after(0s)); }));
@@ -329,7 +338,8 @@ TEST(ProcessTree, WorkersOfASingleUseAreReplacedForEachConnection) {
   for (int i = 0; i < 20; ++i) {
     const sys::Descriptor client = tree.connect();
     ASSERT_TRUE(tests::send_all(client.get(), "x"));
-    ASSERT_TRUE(tree.until([&] { return tests::readable(client.get(), sys::Deadline::after(0s)); }));
+    ASSERT_TRUE(
+        tree.until([&] { return tests::readable(client.get(), sys::Deadline::after(0s)); }));
   }
   EXPECT_TRUE(tree.until([&] { return tree->children().reaped == 20 && tree.balances(); }));
   EXPECT_EQ(tree->totals().served, 20U);

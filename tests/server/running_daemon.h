@@ -46,17 +46,17 @@ inline bool balances(const nlohmann::json& status) {
   for (const auto& count : c["refused"]) ended += count.get<std::uint64_t>();
   for (const auto& count : c["timed_out"]) ended += count.get<std::uint64_t>();
   const auto& k = status["children"];
-  return c["accepted"] == ended && k["forked"].get<std::uint64_t>() ==
-                                       k["reaped"].get<std::uint64_t>() + k["idle"].get<std::uint64_t>() +
-                                           k["busy"].get<std::uint64_t>();
+  return c["accepted"] == ended &&
+         k["forked"].get<std::uint64_t>() == k["reaped"].get<std::uint64_t>() +
+                                                 k["idle"].get<std::uint64_t>() +
+                                                 k["busy"].get<std::uint64_t>();
 }
 
 class RunningDaemon {
  public:
   explicit RunningDaemon(Options options)
-      : options_(std::move(options)), process_([this] {
-          run_supervisor(options_, [this] { ready_.open(); });
-        }) {
+      : options_(std::move(options)),
+        process_([this] { run_supervisor(options_, [this] { ready_.open(); }); }) {
     process_.start();
     EXPECT_TRUE(ready_.pass()) << log();
     address_ = tests::address_of(status()["listen"][0].get<std::string>());

@@ -14,8 +14,8 @@
 #include "server/worker.h"
 #include "tests/support/eventually.h"
 #include "tests/support/processes.h"
-#include "tests/support/sockets.h"
 #include "tests/support/soak.h"
+#include "tests/support/sockets.h"
 
 namespace forkecho::server {
 namespace {
@@ -26,13 +26,16 @@ using tests::Received;
 using tests::SocketPair;
 
 /// What a wait may take that the code bounds by about a second.
-Deadline within_bound() { return Deadline::after(5s); }
+Deadline within_bound() {
+  return Deadline::after(5s);
+}
 
-/// serve_connection in a child of its own: SIGUSR2 finishes the connection, SIGTERM does nothing but
-/// interrupt. The child's exit code is the Ending.
+/// serve_connection in a child of its own: SIGUSR2 finishes the connection, SIGTERM does nothing
+/// but interrupt. The child's exit code is the Ending.
 class Serving {
  public:
-  explicit Serving(SocketPair pair, Timeouts timeouts = {}, Transform transform = Transform::unicode)
+  explicit Serving(SocketPair pair, Timeouts timeouts = {},
+                   Transform transform = Transform::unicode)
       : client_(std::move(pair.client)),
         process_([this, server = pair.server.get(), timeouts, transform] {
           client_.reset();
@@ -68,7 +71,8 @@ class Serving {
   template <typename Act>
   void while_stopped(Act act) {
     process_.signal(SIGSTOP);
-    EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(pid()) == 'T'; }));
+    EXPECT_TRUE(
+        tests::eventually(tests::patience(), [&] { return tests::state_of(pid()) == 'T'; }));
     act();
     process_.signal(SIGCONT);
   }
@@ -79,7 +83,9 @@ class Serving {
   mp::Process process_;
 };
 
-Timeouts no_timeouts() { return {.write = 0s}; }
+Timeouts no_timeouts() {
+  return {.write = 0s};
+}
 
 class OverBoth : public testing::TestWithParam<bool> {
  protected:
@@ -145,12 +151,14 @@ std::string random_letters(std::size_t count, std::minstd_rand& random) {
 std::string exchange_in_cuts(int client, std::string_view text, std::minstd_rand& random) {
   std::string reply;
   while (!text.empty()) {
-    const std::size_t cut = std::min<std::size_t>(text.size(), 1 + random() % (random() % 4 == 0 ? 100000 : 300));
+    const std::size_t cut =
+        std::min<std::size_t>(text.size(), 1 + random() % (random() % 4 == 0 ? 100000 : 300));
     const ssize_t sent = tests::send_some(client, text.substr(0, cut));
     if (sent < 0) return reply + "[broken]";
     text.remove_prefix(static_cast<std::size_t>(sent));
     const Deadline now = Deadline::after(sys::Duration::zero());
-    reply += tests::receive(client, 1 + random() % 100000, sent > 0 ? now : Deadline::after(10ms)).data;
+    reply +=
+        tests::receive(client, 1 + random() % 100000, sent > 0 ? now : Deadline::after(10ms)).data;
   }
   tests::end_sending(client);
   return reply + tests::receive_to_end(client);
@@ -263,19 +271,22 @@ TEST_P(OverBoth, ALifetimeThatPassesDuringAWrite) {
   EXPECT_EQ(serving.ending(), Ending::lifetime_timeout);
 }
 
-/// A client that sends and reads without a pause until the server is gone or the deadline passes.
-void send_without_end(int client, Deadline deadline, const std::function<bool()>& over) {
+/// A client that sends and reads without a pause until the server is gone; false when the deadline
+/// passed first.
+bool send_without_end(int client, Deadline deadline, const std::function<bool()>& over) {
   const std::string block(16384, 'y');
   while (!deadline.passed() && !over()) {
-    if (tests::send_some(client, block) < 0) return;
+    if (tests::send_some(client, block) < 0) return true;
     tests::receive(client, 1 << 20, Deadline::after(sys::Duration::zero()));
   }
+  return over();
 }
 
 TEST_P(OverBoth, ALifetimeEndsAClientThatNeverStopsSending) {
   Serving serving(pair(), {.lifetime = 50ms});
-  send_without_end(serving.client(), within_bound(), [&] { return serving.has_ended(); });
-  EXPECT_EQ(serving.ending(Deadline::after(0s)), Ending::lifetime_timeout);
+  EXPECT_TRUE(
+      send_without_end(serving.client(), within_bound(), [&] { return serving.has_ended(); }));
+  EXPECT_EQ(serving.ending(), Ending::lifetime_timeout);
 }
 
 TEST_P(OverBoth, ATimeoutHoldsAlsoWhereSignalsInterruptTheWait) {
@@ -296,7 +307,8 @@ TEST_P(OverBoth, ATimeoutHoldsAlsoWhereSignalsInterruptTheWait) {
 TEST_P(OverBoth, ATimeoutHoldsAfterASingleInterruption) {
   Serving serving(pair(), {.idle = 500ms});
   EXPECT_EQ(tests::echo(serving.client(), "x"), "X");
-  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(serving.pid()) == 'S'; }));
+  EXPECT_TRUE(
+      tests::eventually(tests::patience(), [&] { return tests::state_of(serving.pid()) == 'S'; }));
   serving.interrupt();
   EXPECT_EQ(tests::receive_to_end(serving.client(), within_bound()), "");
   serving.client_socket().reset();

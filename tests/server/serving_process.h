@@ -19,7 +19,8 @@ namespace forkecho::server {
 
 enum class Blocking { yes, no };
 
-inline std::vector<Listener> listeners_on(const std::vector<std::string>& addresses, Blocking blocking) {
+inline std::vector<Listener> listeners_on(const std::vector<std::string>& addresses,
+                                          Blocking blocking) {
   std::vector<Listener> listeners;
   for (const std::string& text : addresses) {
     listeners.push_back(Listener::open(tests::address_of(text), 1024));
@@ -56,7 +57,9 @@ class ServingProcess {
 
   pid_t pid() { return *process_.pid(); }
   const Listener& listener(std::size_t index = 0) const { return listeners_[index]; }
-  sys::Descriptor connect(std::size_t index = 0) const { return tests::connect_to(listeners_[index].address()); }
+  sys::Descriptor connect(std::size_t index = 0) const {
+    return tests::connect_to(listeners_[index].address());
+  }
   BookTotals book() const { return read_page(pages_[0]); }
   ProcessPage& page(std::size_t index = 0) { return pages_[index]; }
   SlotState state() const { return pages_[0].slot.state.load(); }

@@ -13,21 +13,47 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 Status example() {
-  Status status{.pid = 815, .mode = Mode::pool, .state = State::draining, .uptime_s = 12.5,
-                .listen = {"127.0.0.1:9001", "unix:/x"}, .books = {}, .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
-                .slots = {}, .slots_omitted = 6};
-  status.books = {.accepted = 100, .served = 1, .refused = {2, 3, 4, 5}, .timed_out = {6, 7, 8, 9, 10},
-                  .fork_failed = 11, .crashed = 12, .bytes_in = 1000, .bytes_out = 2000, .forked = 9, .reaped = 4};
-  status.slots.push_back({.pid = 42, .state = SlotState::serving, .peer = "10.0.0.7:5", .connections = 3,
-                          .bytes_in = 70, .bytes_out = 80, .since_s = 1.25});
-  status.slots.push_back({.pid = 43, .state = SlotState::idle, .peer = "", .connections = 0,
-                          .bytes_in = 0, .bytes_out = 0, .since_s = 2});
+  Status status{.pid = 815,
+                .mode = Mode::pool,
+                .state = State::draining,
+                .uptime_s = 12.5,
+                .listen = {"127.0.0.1:9001", "unix:/x"},
+                .books = {},
+                .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .slots = {},
+                .slots_omitted = 6};
+  status.books = {.accepted = 100,
+                  .served = 1,
+                  .refused = {2, 3, 4, 5},
+                  .timed_out = {6, 7, 8, 9, 10},
+                  .fork_failed = 11,
+                  .crashed = 12,
+                  .bytes_in = 1000,
+                  .bytes_out = 2000,
+                  .forked = 9,
+                  .reaped = 4};
+  status.slots.push_back({.pid = 42,
+                          .state = SlotState::serving,
+                          .peer = "10.0.0.7:5",
+                          .connections = 3,
+                          .bytes_in = 70,
+                          .bytes_out = 80,
+                          .since_s = 1.25});
+  status.slots.push_back({.pid = 43,
+                          .state = SlotState::idle,
+                          .peer = "",
+                          .connections = 0,
+                          .bytes_in = 0,
+                          .bytes_out = 0,
+                          .since_s = 2});
   return status;
 }
 
 TEST(Status, TheKeysOfTheJsonAreFixed) {
-  const auto expected = nlohmann::json::parse(R"({
-    "version": ")" FORKECHO_VERSION R"(", "pid": 815, "mode": "pool", "state": "draining", "uptime_s": 12.5,
+  const auto expected =
+      nlohmann::json::parse(R"({
+    "version": ")" FORKECHO_VERSION
+                            R"(", "pid": 815, "mode": "pool", "state": "draining", "uptime_s": 12.5,
     "listen": ["127.0.0.1:9001", "unix:/x"],
     "connections": {"accepted": 100, "active": 22, "served": 1,
       "refused": {"full": 2, "per_source": 3, "rate": 4, "draining": 5},
@@ -40,14 +66,15 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
               {"pid": 43, "state": "idle", "peer": "", "connections": 0,
                "bytes_in": 0, "bytes_out": 0, "since_s": 2.0}],
     "slots_omitted": 6})");
-  EXPECT_EQ(nlohmann::json::parse(to_json(example()).dump()), expected) << to_json(example()).dump(2);
+  EXPECT_EQ(nlohmann::json::parse(to_json(example()).dump()), expected)
+      << to_json(example()).dump(2);
 }
 
 TEST(Status, TheTextForAPersonSaysTheSame) {
   const std::string text = to_text(to_json(example()));
-  for (const char* part : {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2", "draining 5",
-                           "first_byte 6", "drain 10", "in 1000, out 2000", "forked 9, reaped 4, idle 3, busy 2",
-                           "10.0.0.7:5", "and 6 more"}) {
+  for (const char* part : {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2",
+                           "draining 5", "first_byte 6", "drain 10", "in 1000, out 2000",
+                           "forked 9, reaped 4, idle 3, busy 2", "10.0.0.7:5", "and 6 more"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_EQ(text.back(), '\n');
@@ -64,8 +91,8 @@ TEST(Status, TheTextOfADaemonWithoutSlotsHasNoTable) {
 TEST(Status, TheFinalBooksAreOneLine) {
   const std::string line = books_line(example().books);
   EXPECT_THAT(line, testing::Not(HasSubstr("\n")));
-  for (const char* part : {"accepted 100", "active 22", "served 1,", "full 2", "lifetime 9", "fork failed 11",
-                           "crashed 12", "in 1000", "out 2000"}) {
+  for (const char* part : {"accepted 100", "active 22", "served 1,", "full 2", "lifetime 9",
+                           "fork failed 11", "crashed 12", "in 1000", "out 2000"}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
 }

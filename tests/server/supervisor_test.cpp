@@ -35,7 +35,8 @@ TEST_P(SupervisorInEveryMode, ServesFromTheMomentThatItIsReady) {
   // A child can answer before its acceptor has booked it.
   EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["children"]["busy"] == 1; }));
   client.reset();
-  EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["connections"]["served"] == 1 && balances(s); }));
+  EXPECT_TRUE(daemon.until_status(
+      [](const auto& s) { return s["connections"]["served"] == 1 && balances(s); }));
   EXPECT_EQ(daemon.status()["bytes"]["in"], 5);
   EXPECT_THAT(tests::title_of(daemon.pid()), testing::StartsWith("forkechod: supervisor, mode "));
 }
@@ -69,7 +70,8 @@ TEST_P(SupervisorInEveryMode, TermDrainsTheQueueOfTheKernelToo) {
   daemon.signal(SIGTERM);
   EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["state"] == "draining"; }));
   for (const pid_t pid : below) kill(pid, SIGCONT);
-  for (const sys::Descriptor& client : queued) EXPECT_EQ(tests::receive_to_end(client.get()), "QUEUED");
+  for (const sys::Descriptor& client : queued)
+    EXPECT_EQ(tests::receive_to_end(client.get()), "QUEUED");
   EXPECT_EQ(daemon.exitcode(), 0);
   EXPECT_THAT(daemon.log(), HasSubstr("books: accepted 5, active 0, served 5,"));
 }
@@ -121,7 +123,8 @@ TEST_P(SupervisorInEveryMode, ClientsThatDoNotCooperateCannotHoldUpTheEnd) {
   RunningDaemon daemon(options);
   const sys::Descriptor never_reads = daemon.connect();
   const std::string block(65536, 'x');
-  while (tests::writable(never_reads.get(), Deadline::after(100ms))) tests::send_some(never_reads.get(), block);
+  while (tests::writable(never_reads.get(), Deadline::after(100ms)))
+    tests::send_some(never_reads.get(), block);
   const sys::Descriptor never_closes = daemon.connect();
   if (GetParam() != Mode::iterative) {
     EXPECT_EQ(tests::echo(never_closes.get(), "x"), "X");
@@ -147,7 +150,8 @@ TEST_P(SupervisorInEveryMode, NothingBelowOutlivesAKilledSupervisor) {
   EXPECT_GE(sentinels.size(), GetParam() == Mode::fork ? 2U : 1U);
   daemon.signal(SIGKILL);
   const Deadline one_second = Deadline::after(1s);
-  for (const sys::Descriptor& sentinel : sentinels) EXPECT_TRUE(tests::readable(sentinel.get(), one_second));
+  for (const sys::Descriptor& sentinel : sentinels)
+    EXPECT_TRUE(tests::readable(sentinel.get(), one_second));
   EXPECT_EQ(daemon.exitcode(), -SIGKILL);
   EXPECT_NO_THROW(Listener::open(daemon.address(), 1));
   // The files that it left are taken over.
@@ -170,7 +174,8 @@ TEST_P(SupervisorInEveryMode, AKilledWorkerIsReplacedAndQueuedClientsAreServed) 
     EXPECT_EQ(tests::echo(client.get(), "queued"), "QUEUED");
     client.reset();
   }
-  EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["connections"]["served"] == 4 && balances(s); }));
+  EXPECT_TRUE(daemon.until_status(
+      [](const auto& s) { return s["connections"]["served"] == 4 && balances(s); }));
   EXPECT_THAT(daemon.log(), HasSubstr("was ended by signal 9"));
 }
 
@@ -181,13 +186,16 @@ TEST(Supervisor, OrphansOfADeadAcceptorEndWithTheSupervisor) {
   EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   const pid_t acceptor = tests::children_of(daemon.pid()).at(0);
   kill(acceptor, SIGKILL);
-  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(acceptor) == '-'; }));
+  EXPECT_TRUE(
+      tests::eventually(tests::patience(), [&] { return tests::state_of(acceptor) == '-'; }));
   EXPECT_EQ(tests::echo(client.get(), "adopted"), "ADOPTED");
-  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::descendants_of(daemon.pid()).size() == 2; }));
+  EXPECT_TRUE(tests::eventually(tests::patience(),
+                                [&] { return tests::descendants_of(daemon.pid()).size() == 2; }));
   const auto sentinels = sentinels_below(daemon.pid());
   daemon.signal(SIGKILL);
   const Deadline one_second = Deadline::after(1s);
-  for (const sys::Descriptor& sentinel : sentinels) EXPECT_TRUE(tests::readable(sentinel.get(), one_second));
+  for (const sys::Descriptor& sentinel : sentinels)
+    EXPECT_TRUE(tests::readable(sentinel.get(), one_second));
 }
 
 TEST(Supervisor, AnAdoptedClientHasItsIdleTimeoutStill) {
@@ -200,14 +208,16 @@ TEST(Supervisor, AnAdoptedClientHasItsIdleTimeoutStill) {
   kill(tests::children_of(daemon.pid()).at(0), SIGKILL);
   EXPECT_EQ(tests::receive_to_end(client.get(), Deadline::after(5s)), "");
   client.reset();
-  EXPECT_TRUE(daemon.until_status([](const auto& s) { return s["connections"]["timed_out"]["idle"] == 1; }));
+  EXPECT_TRUE(daemon.until_status(
+      [](const auto& s) { return s["connections"]["timed_out"]["idle"] == 1; }));
 }
 
 TEST(Supervisor, NoZombieStays) {
   const tests::TempDir directory;
   RunningDaemon daemon(daemon_options(directory));
   for (int i = 0; i < 20; ++i) EXPECT_EQ(tests::echo(daemon.connect().get(), "x"), "X");
-  EXPECT_TRUE(tests::eventually(Deadline::after(5s), [&] { return tests::descendants_of(daemon.pid()).size() == 1; }));
+  EXPECT_TRUE(tests::eventually(Deadline::after(5s),
+                                [&] { return tests::descendants_of(daemon.pid()).size() == 1; }));
 }
 
 TEST(Supervisor, ShowsTheLinesOfItsStatusUpToALimit) {
@@ -254,11 +264,14 @@ FatalError error_of(const Options& options) {
   return {ExitCode::ok, ""};
 }
 
-/// The same in a child, since the log is the process's own: the exit code, when the error names this.
+/// The same in a child, since the log is the process's own: the exit code, when the error names
+/// this.
 std::optional<int> code_of_start(const Options& options, const std::string& named) {
   return tests::exitcode_in_child([&] {
     const FatalError error = error_of(options);
-    return std::string(error.what()).find(named) != std::string::npos ? static_cast<int>(error.code()) : 1;
+    return std::string(error.what()).find(named) != std::string::npos
+               ? static_cast<int>(error.code())
+               : 1;
   });
 }
 
@@ -267,7 +280,8 @@ TEST(Supervisor, SaysWhyItDoesNotStart) {
   const Listener taken = Listener::open(tests::address_of("127.0.0.1:0"), 1);
   Options options = daemon_options(directory);
   options.listen = {taken.address().to_string()};
-  EXPECT_EQ(code_of_start(options, taken.address().to_string()), static_cast<int>(ExitCode::unavailable));
+  EXPECT_EQ(code_of_start(options, taken.address().to_string()),
+            static_cast<int>(ExitCode::unavailable));
   options.listen = {"nonsense"};
   EXPECT_EQ(code_of_start(options, "nonsense"), static_cast<int>(ExitCode::usage));
   options = daemon_options(directory);
@@ -275,7 +289,8 @@ TEST(Supervisor, SaysWhyItDoesNotStart) {
   EXPECT_EQ(code_of_start(options, "a/b"), static_cast<int>(ExitCode::system));
   options = daemon_options(directory);
   const RunningDaemon first(options);
-  EXPECT_EQ(code_of_start(options, "a daemon runs already"), static_cast<int>(ExitCode::unavailable));
+  EXPECT_EQ(code_of_start(options, "a daemon runs already"),
+            static_cast<int>(ExitCode::unavailable));
   EXPECT_EQ(first.status()["state"], "running");
 }
 

@@ -19,7 +19,9 @@ std::optional<int> wish_after(std::initializer_list<int> signals) {
   });
 }
 
-int code(Wish wish) { return static_cast<int>(wish); }
+int code(Wish wish) {
+  return static_cast<int>(wish);
+}
 
 TEST(Worker, EachSignalIsAWish) {
   EXPECT_EQ(wish_after({}), code(Wish::serve));

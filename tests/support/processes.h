@@ -39,8 +39,8 @@ inline char state_of(pid_t pid) {
   return status_of(pid).state;
 }
 
-/// True once the process was found asleep twenty times in a row, over a tenth of a second: it waits,
-/// and does not poll without a pause.
+/// True once the process was found asleep twenty times in a row, over a tenth of a second: it
+/// waits, and does not poll without a pause.
 inline bool sleeps(pid_t pid) {
   int in_a_row = 0;
   return eventually(patience(), [&] {

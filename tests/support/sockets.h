@@ -1,5 +1,5 @@
-// A client's side of a connection, as tests need it: connected pairs, and sending and receiving with
-// a deadline. Nothing here throws for what a server may do to its client.
+// A client's side of a connection, as tests need it: connected pairs, and sending and receiving
+// with a deadline. Nothing here throws for what a server may do to its client.
 #pragma once
 
 #include <poll.h>
@@ -65,8 +65,9 @@ inline SocketPair tcp_pair(Buffers buffers = Buffers::normal) {
   sys::check_syscall(listen(listener.get(), 1), "listen");
   sys::Descriptor client = connect_to(sys::SocketAddress::local(listener.get()));
   if (buffers == Buffers::tiny) set_tiny_buffers(client.get());
-  return {std::move(client), sys::Descriptor(sys::check_syscall(
-                                 accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"))};
+  return {std::move(client),
+          sys::Descriptor(sys::check_syscall(
+              accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC), "accept"))};
 }
 
 inline bool writable(int socket, sys::Deadline deadline) {
@@ -103,8 +104,8 @@ inline Received receive(int socket, std::size_t at_most, sys::Deadline deadline 
   Received received;
   std::array<char, 65536> chunk;
   while (received.data.size() < at_most) {
-    const ssize_t count = recv(socket, chunk.data(),
-                               std::min(chunk.size(), at_most - received.data.size()), MSG_DONTWAIT);
+    const ssize_t count = recv(
+        socket, chunk.data(), std::min(chunk.size(), at_most - received.data.size()), MSG_DONTWAIT);
     if (count > 0) {
       received.data.append(chunk.data(), static_cast<std::size_t>(count));
     } else if (count == 0) {
