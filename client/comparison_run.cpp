@@ -116,7 +116,7 @@ class ComparisonRun {
 
   const ComparisonPlan& plan_;
   ComparisonProgress* progress_;
-  TemporaryDirectory directory_;
+  std::optional<TemporaryDirectory> directory_;  // made for the first server that we start
   std::deque<Contender> contenders_;  // their servers go before the directory
   std::string started_at_;
   unsigned rounds_done_ = 0;
@@ -145,10 +145,11 @@ void ComparisonRun::start_designs() {
 }
 
 void ComparisonRun::start(Contender& contender, const ServerDesign& design) {
+  if (!directory_) directory_.emplace();
   contender.server = std::make_unique<ServerUnderTest>(ServerUnderTest::Options{
       .name = contender.result.name,
       .program = plan_.server_program,
-      .directory = directory_.path(),
+      .directory = directory_->path(),
       .options = options_for(design, use_of(plan_.slice), plan_.slice.connections)});
   contender.server->start(sys::Deadline::after(time_to_start));
   contender.address = contender.server->address();

@@ -46,7 +46,7 @@ class Compare(ProgramTest):
 
     def test_compares_servers_that_run_already(self):
         with self.double() as address:
-            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}",
+            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}", TMPDIR="/nonexistent",
                                          "--wait-for", "5s", expect=0)
         self.assertRegex(table, r"(?m)^one .+ –  +–  +–  +0$")
 
