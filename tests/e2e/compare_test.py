@@ -46,8 +46,8 @@ class Compare(ProgramTest):
 
     def test_compares_servers_that_run_already(self):
         with self.double() as address:
-            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}", TMPDIR="/nonexistent",
-                                         "--wait-for", "5s", expect=0)
+            table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}",
+                                         "--wait-for", "5s", expect=0, TMPDIR="/nonexistent")
         self.assertRegex(table, r"(?m)^one .+ –  +–  +–  +0$")
 
     def test_fails_on_a_wrong_reply(self):
