@@ -15,6 +15,7 @@
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
+#include "common/sys/raw_syscall.h"
 #include "server/admission.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
@@ -282,12 +283,13 @@ class Acceptor {
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
-    slot.pid.store(getpid(), std::memory_order_relaxed);
+    slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
     mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
-    for (const Listener& listener : listeners_) close(listener.fd());
+    for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     mp::accept_signals();
-    _exit(static_cast<int>(serve_connection(socket, serve_options_, slot.meter)));
+    const Ending ending = serve_connection(socket, serve_options_, slot.meter);
+    for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
   }
 
   void pause(const char* what, int error) {

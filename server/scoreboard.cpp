@@ -10,7 +10,7 @@ namespace forkecho::server {
 namespace {
 
 /// std::to_chars without its table of digits, which is one page of the program more to fault in.
-char* append_decimal(char* at, unsigned number) {
+[[gnu::hot]] char* append_decimal(char* at, unsigned number) {
   if (number >= 10) at = append_decimal(at, number / 10);
   *at = static_cast<char>('0' + number % 10);
   return at + 1;

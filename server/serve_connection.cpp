@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "common/sys/deadline.h"
+#include "common/sys/raw_syscall.h"
 
 namespace forkecho::server {
 namespace {
@@ -81,13 +82,14 @@ class Conversation {
  private:
   /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets
   /// over_.
-  ssize_t receive() {
+  [[gnu::hot]] ssize_t receive() {
     const Deadline silence = silence_deadline();
     for (;;) {
       if (finishing()) return receive_what_is_left();
       if (waits_with_deadline_ && !wait_for_request(silence)) return -1;
-      const ssize_t received = recv(socket_, working.input, sizeof working.input,
-                                    waits_with_deadline_ ? MSG_DONTWAIT : 0);
+      const ssize_t received =
+          sys::raw_syscall(SYS_recvfrom, socket_, working.input, sizeof working.input,
+                           waits_with_deadline_ ? MSG_DONTWAIT : 0, nullptr, nullptr);
       if (received >= 0) return received;
       if (errno != EINTR && errno != EAGAIN) return reset_by_client();
     }
@@ -138,7 +140,7 @@ class Conversation {
     return false;
   }
 
-  Ending end_of_stream() {
+  [[gnu::hot]] Ending end_of_stream() {
     send_all(uppercaser_.finish(working.scratch));
     return over_.value_or(Ending::served);
   }
@@ -151,10 +153,11 @@ class Conversation {
     over_ = ending;
   }
 
-  void send_all(std::string_view data) {
+  [[gnu::hot]] void send_all(std::string_view data) {
     std::optional<Clock::time_point> stalled_since;
     while (!data.empty() && !over_) {
-      const ssize_t sent = ::send(socket_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t sent = sys::raw_syscall(SYS_sendto, socket_, data.data(), data.size(),
+                                            MSG_NOSIGNAL | MSG_DONTWAIT, nullptr, 0);
       if (sent > 0) {
         meter_.bytes_out.add(static_cast<std::uint64_t>(sent));
         data.remove_prefix(static_cast<std::size_t>(sent));

@@ -148,7 +148,7 @@ FORKECHO_ALWAYS_INLINE bool map_block(Cursor& at, std::size_t available) {
 
 /// The last bytes, fewer than a block.
 template <Lengths lengths>
-bool map_bytes(Cursor& at) {
+[[gnu::hot]] bool map_bytes(Cursor& at) {
   while (at.in < at.end) {
     const Byte byte = *at.in;
     *at.out = upper_ascii(byte);
@@ -165,7 +165,7 @@ bool map_bytes(Cursor& at) {
 }
 
 template <Lengths lengths>
-bool map_text(Cursor& at) {
+[[gnu::hot]] bool map_text(Cursor& at) {
   using Row = BlockRow<FastBlock>;
   // Where lengths change, a block is loaded again from its middle, and so looks one block ahead.
   constexpr std::size_t ahead = lengths == Lengths::free ? 2 : 1;
@@ -191,7 +191,7 @@ void map_ascii(std::span<char> chunk) {
 // ---- Where a chunk cuts a character.
 
 /// Bytes of the character that `lead` begins; 1 if it begins none.
-std::size_t length_by_lead(Byte lead) {
+[[gnu::hot]] std::size_t length_by_lead(Byte lead) {
   if (lead < 0xC2 || lead > 0xF4) return 1;
   if (lead < 0xE0) return 2;
   return lead < 0xF0 ? 3 : 4;
@@ -199,7 +199,7 @@ std::size_t length_by_lead(Byte lead) {
 
 /// The Unicode Standard, table 3-7: some lead bytes narrow the range of the byte behind them
 /// (overlong forms, surrogates, above U+10FFFF).
-bool may_follow(Byte lead, Byte second) {
+[[gnu::hot]] bool may_follow(Byte lead, Byte second) {
   switch (lead) {
     case 0xE0:
       return second >= 0xA0 && second <= 0xBF;
@@ -215,14 +215,14 @@ bool may_follow(Byte lead, Byte second) {
 }
 
 /// Whether these bytes, at least one, are a character without its end.
-bool is_incomplete(std::span<const Byte> bytes) {
+[[gnu::hot]] bool is_incomplete(std::span<const Byte> bytes) {
   if (bytes.size() >= length_by_lead(bytes[0])) return false;
   if (bytes.size() >= 2 && !may_follow(bytes[0], bytes[1])) return false;
   return bytes.size() < 3 || is_continuation(bytes[2]);
 }
 
 /// How many bytes at the end of the text are a character without its end: 0 to 3.
-std::size_t incomplete_end(std::span<const Byte> text) {
+[[gnu::hot]] std::size_t incomplete_end(std::span<const Byte> text) {
   for (std::size_t n = 1; n < longest && n <= text.size(); ++n) {
     const auto end = text.last(n);
     if (!is_continuation(end[0])) return is_incomplete(end) ? n : 0;
@@ -313,12 +313,12 @@ std::string_view Uppercaser::feed_after_pending(std::span<char> chunk, std::span
   return {scratch.data(), written};
 }
 
-void Uppercaser::keep_pending(std::span<const char> bytes) {
+[[gnu::hot]] void Uppercaser::keep_pending(std::span<const char> bytes) {
   std::copy(bytes.begin(), bytes.end(), pending_.begin());
   pending_size_ = static_cast<unsigned char>(bytes.size());
 }
 
-std::string_view Uppercaser::finish(std::span<char> scratch) {
+[[gnu::hot]] std::string_view Uppercaser::finish(std::span<char> scratch) {
   std::copy_n(pending_.begin(), pending_size_, scratch.begin());
   return {scratch.data(), std::exchange(pending_size_, 0)};
 }

@@ -5,7 +5,7 @@
 namespace forkecho::mp {
 namespace {
 
-std::vector<std::shared_ptr<ChildRecord>>& records() {
+[[gnu::hot]] std::vector<std::shared_ptr<ChildRecord>>& records() {
   static std::vector<std::shared_ptr<ChildRecord>> all;
   return all;
 }
@@ -29,7 +29,7 @@ std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
   return records();
 }
 
-void ChildRegistry::forget_parents_children() {
+[[gnu::hot]] void ChildRegistry::forget_parents_children() {
   if (!records().empty()) records().clear();
 }
 

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 
 #include "common/mp/child_registry.h"
+#include "common/sys/raw_syscall.h"
 
 namespace forkecho::mp {
 namespace {
@@ -40,9 +42,8 @@ sigset_t every_signal() {
 }
 
 [[gnu::hot]] void accept_signals() {
-  sigset_t none;
-  sigemptyset(&none);
-  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  const std::uint64_t none = 0;  // the kernel's set: a bit for each of 64 signals
+  sys::raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
 }
 
 void reset_signal_handlers() {
@@ -57,8 +58,8 @@ void reset_signal_handlers() {
 }
 
 [[gnu::hot]] void die_with_parent(pid_t parent, int signal, pid_t other_parent) {
-  prctl(PR_SET_PDEATHSIG, signal);
-  const pid_t now = getppid();
+  sys::raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, signal);
+  const auto now = static_cast<pid_t>(sys::raw_syscall(SYS_getppid));
   if (now != parent && (other_parent == 0 || now != other_parent)) _exit(orphaned);
 }
 

@@ -9,8 +9,8 @@
 
 namespace forkecho::sys {
 
-/// Keeps the place of the arguments and of the environment behind them. Both move to the heap: argv and
-/// environ can be used as before, a pointer taken from them earlier cannot.
+/// Keeps the place of the arguments and of the environment behind them. Both move to the heap: argv
+/// and environ can be used as before, a pointer taken from them earlier cannot.
 void remember_title_room(int argc, char** argv);
 
 /// Writes `title` over the place of the arguments, cut to its length; the first call ends the use
