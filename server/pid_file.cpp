@@ -25,22 +25,36 @@ std::string content_of(int fd) {
   return std::to_string(length > 0 ? std::atol(text.data()) : 0);
 }
 
+bool is_file_at(const std::string& path, int fd) {
+  struct stat named {};
+  struct stat held {};
+  return stat(path.c_str(), &named) == 0 && fstat(fd, &held) == 0 && named.st_dev == held.st_dev &&
+         named.st_ino == held.st_ino;
+}
+
 }  // namespace
 
 PidFile::PidFile(std::string path) : path_(std::move(path)) {
-  file_.reset(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file_) fail("cannot open the pid file '" + path_ + "' (choose another --pidfile)");
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-    throw FatalError(ExitCode::unavailable,
-                     "a daemon runs already, with pid " + content_of(file_.get()) + " (pid file '" +
-                         path_ +
-                         "'); stop it with 'forkechod stop', or give this one another --control");
-  }
+  // A daemon that ends may remove the file between our open and our lock: then we hold a file
+  // without a name, and the next daemon would not see us.
+  do {
+    open_and_lock();
+  } while (!is_file_at(path_, file_.get()));
   const std::string text = std::to_string(getpid()) + "\n";
   if (ftruncate(file_.get(), 0) != 0 ||
       pwrite(file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
     fail("cannot write the pid file '" + path_ + "'");
   }
+}
+
+void PidFile::open_and_lock() {
+  file_.reset(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+  if (!file_) fail("cannot open the pid file '" + path_ + "' (choose another --pidfile)");
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) == 0) return;
+  throw FatalError(ExitCode::unavailable,
+                   "a daemon runs already, with pid " + content_of(file_.get()) + " (pid file '" +
+                       path_ +
+                       "'); stop it with 'forkechod stop', or give this one another --control");
 }
 
 PidFile::~PidFile() {

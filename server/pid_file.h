@@ -18,6 +18,8 @@ class PidFile {
   ~PidFile();
 
  private:
+  void open_and_lock();
+
   std::string path_;
   sys::Descriptor file_;
 };
