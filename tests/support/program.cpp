@@ -18,11 +18,12 @@ void redirect(int descriptor, const std::string& path, int flags) {
   sys::check_syscall(dup2(file, descriptor), "dup2");
 }
 
-void execute(const std::string& path, Arguments arguments) {
+/// By its descriptor: whom the caller has become may have no way to the path.
+void execute(int program, const std::string& path, Arguments arguments) {
   std::vector<char*> argv{const_cast<char*>(path.c_str())};
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  execv(path.c_str(), argv.data());
+  execveat(program, "", argv.data(), environ, AT_EMPTY_PATH);
   sys::throw_errno(errno, "cannot execute " + path);
 }
 
@@ -37,9 +38,10 @@ Program::Program(const std::string& path, Arguments arguments, ProgramOptions op
         if (!options.input.empty()) redirect(STDIN_FILENO, options.input, O_RDONLY);
         redirect(STDOUT_FILENO, output_.path("out"), O_WRONLY | O_CREAT | O_APPEND);
         redirect(STDERR_FILENO, output_.path("err"), O_WRONLY | O_CREAT | O_APPEND);
+        const int program = sys::check_syscall(open(path.c_str(), O_PATH | O_CLOEXEC), path);
         if (options.before_exec) options.before_exec();
         prctl(PR_SET_PDEATHSIG, SIGKILL);  // again: a change of user has cleared it
-        execute(path, arguments);
+        execute(program, path, arguments);
       }) {
   process_.set_daemon(true);
   process_.start();
