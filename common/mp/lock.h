@@ -1,34 +1,29 @@
-// Lock: mutual exclusion between processes that survives the death of its holder: a robust
-// process-shared mutex. Where Python's Lock hangs for ever when its holder is killed, the next
-// acquire here returns owner_died, and the caller holds the lock.
+// Lock: mutual exclusion between processes that survives the death of its holder. Where Python's
+// Lock hangs for ever when its holder is killed, the next acquire here returns owner_died, and the
+// caller holds the lock.
 //
 // Make it before the fork; all children share it. Safe between processes and threads. Not
-// recursive: a second acquire by the holder throws std::system_error (EDEADLK).
+// recursive (RLock is), and only its holder can release it.
 #pragma once
 
-#include <pthread.h>
-
 #include "common/mp/raw_shared.h"
+#include "common/mp/robust_mutex.h"
 #include "common/sys/deadline.h"
 
 namespace forkecho::mp {
 
-enum class Acquired {
-  yes,
-  owner_died,  // yes, and the last holder was killed while it held: what it guarded may be
-               // half-done
-  timed_out,   // no
-};
-
 class Lock {
  public:
-  Lock();
-  Acquired acquire(sys::Deadline deadline = sys::Deadline::never());
-  /// Throws std::system_error (EPERM) when the caller does not hold it.
-  void release();
+  /// The caller holds the lock unless the answer is timed_out. std::logic_error when the calling
+  /// thread holds it already.
+  Acquired acquire(sys::Deadline deadline = sys::Deadline::never()) {
+    return mutex_->lock(deadline);
+  }
+  /// std::logic_error when the calling thread does not hold it.
+  void release() { mutex_->unlock(); }
 
  private:
-  RawValue<pthread_mutex_t> mutex_;
+  RawValue<RobustMutex> mutex_;
 };
 
 /// Holds a Lock for a scope, without a deadline.

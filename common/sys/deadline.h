@@ -19,6 +19,8 @@ using Duration = std::chrono::nanoseconds;
 class Deadline {
  public:
   static Deadline never() { return Deadline(Clock::time_point::max()); }
+  /// Has passed already: for a look without a wait.
+  static Deadline immediately() { return Deadline(Clock::time_point{}); }
   static Deadline at(Clock::time_point when) { return Deadline(when); }
   /// `after` from now; a duration of zero or less has passed already.
   static Deadline after(Duration delay) {

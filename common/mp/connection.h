@@ -1,0 +1,116 @@
+// Pipe and Connection: messages between two processes, as Python's multiprocessing.Pipe.
+//
+//   auto [ours, theirs] = mp::Pipe();
+//   ours.send(std::string("hello"));            // in one process
+//   theirs.recv<std::string>();                 // in another, after a fork: "hello"
+//
+// A message arrives whole or not at all, however its sender dies: up to inline_limit it is one packet
+// of a SOCK_SEQPACKET socket, above it lies in a memory file whose descriptor is the packet. Several
+// processes may therefore send on one end, or receive on one, without a lock.
+//
+// After a fork each side closes the end that it does not use (close), or end of file never comes:
+// every child inherits every end that is open. One Connection object is not safe between threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+
+#include "common/mp/codec.h"
+#include "common/sys/deadline.h"
+#include "common/sys/descriptor.h"
+
+namespace forkecho::mp {
+
+/// recv_bytes_into met a message longer than its buffer. The message is here, and is not lost.
+class BufferTooShort : public std::runtime_error {
+ public:
+  explicit BufferTooShort(Bytes message);
+  const Bytes& message() const { return message_; }
+
+ private:
+  Bytes message_;
+};
+
+class Connection {
+ public:
+  enum class Direction { both, receive_only, send_only };
+  /// The longest message in bytes. A longer one is std::length_error.
+  static constexpr std::size_t largest_message = std::size_t{1} << 30;
+  /// Up to here a message is one packet: it fits the default send buffer of Linux several times.
+  static constexpr std::size_t inline_limit = std::size_t{48} << 10;
+
+  /// Takes a connected SOCK_SEQPACKET socket over.
+  explicit Connection(sys::Descriptor socket, Direction direction = Direction::both);
+
+  /// False when the other side did not make room before the deadline: then nothing was sent. Throws
+  /// std::system_error (EPIPE) when the other side has closed, std::length_error for a message
+  /// above largest_message, std::logic_error on a receive-only or closed connection.
+  template <typename T>
+  bool send(const T& value, sys::Deadline deadline = sys::Deadline::never()) {
+    return with_encoded(value, [&](BytesView bytes) { return send_bytes(bytes, deadline); });
+  }
+  bool send_bytes(BytesView bytes, sys::Deadline deadline = sys::Deadline::never());
+
+  /// The next message; empty at end of file: the other side was closed, or killed, everywhere.
+  /// Waits without a deadline; poll first for one. Throws DecodeError when the message is no T,
+  /// std::logic_error when it is a descriptor, or on a send-only or closed connection.
+  template <typename T>
+  std::optional<T> recv() {
+    const auto bytes = receive();
+    if (!bytes) return std::nullopt;
+    return decode<T>(*bytes);
+  }
+  std::optional<Bytes> recv_bytes();
+  /// Into `buffer`; the message's length. BufferTooShort when it does not fit.
+  std::optional<std::size_t> recv_bytes_into(std::span<std::byte> buffer);
+
+  /// Whether recv would return at once, waiting for that until the deadline. True at end of file.
+  bool poll(sys::Deadline deadline = sys::Deadline::immediately()) const;
+
+  /// Sends a copy of a descriptor: the other process gets one of its own for the same open file.
+  void send_descriptor(int descriptor);
+  /// Empty at end of file. std::logic_error when the next message is no descriptor; that message is
+  /// lost.
+  std::optional<sys::Descriptor> recv_descriptor();
+
+  /// For poll and mp::wait. -1 when closed.
+  int fileno() const { return socket_.get(); }
+  bool closed() const { return !socket_; }
+  void close() { socket_.reset(); }
+  bool readable() const { return direction_ != Direction::send_only; }
+  bool writable() const { return direction_ != Direction::receive_only; }
+
+ private:
+  struct Header;
+  struct Packet;
+  bool send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
+  std::optional<Packet> receive_packet();
+  /// The bytes of the next message, valid until the next call.
+  std::optional<BytesView> receive();
+  void check_may_send() const;
+  void check_may_receive() const;
+
+  sys::Descriptor socket_;
+  Direction direction_;
+  std::unique_ptr<std::byte[]> packet_;  // room for one, made when the first is received
+  Bytes large_;                          // the last message that came as a memory file
+};
+
+enum class Duplex { yes, no };
+
+/// Two ends of a channel. With Duplex::no `first` receives and `second` sends, as in Python.
+struct Pipe {
+  explicit Pipe(Duplex duplex = Duplex::yes);
+  Connection first;
+  Connection second;
+
+ private:
+  struct Ends;
+  Pipe(Ends ends, Duplex duplex);
+};
+
+}  // namespace forkecho::mp
