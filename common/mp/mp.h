@@ -4,7 +4,10 @@
 
 #include "common/mp/codec.h"
 #include "common/mp/connection.h"
+#include "common/mp/cpu_count.h"
 #include "common/mp/lock.h"
+#include "common/mp/orphans.h"
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "common/mp/shared.h"
+#include "common/mp/wait.h"
