@@ -1,5 +1,5 @@
-// For the kill tests of mp: children that are killed one after another in the middle of an operation,
-// at a chosen step or at a random moment, while survivors go on with the same operation.
+// For the kill tests of mp: children that are killed one after another in the middle of an
+// operation, at a chosen step or at a random moment, while survivors go on with the same operation.
 #pragma once
 
 #include <gtest/gtest.h>
