@@ -204,7 +204,8 @@ TEST(JoinableQueue, MoreConsumersThanEverAtOnceMayComeOneAfterTheOther) {
   JoinableQueue<int> queue;
   constexpr int children = 50;
   for (int i = 0; i < children; ++i) queue.put(i);
-  for (int i = 0; i < children; ++i) EXPECT_EQ(tests::exitcode_in_child([&] { return *queue.get(); }), i);
+  for (int i = 0; i < children; ++i)
+    EXPECT_EQ(tests::exitcode_in_child([&] { return *queue.get(); }), i);
   EXPECT_TRUE(queue.join(Deadline::immediately()));
   EXPECT_EQ(queue.abandoned(), std::size_t{children});
 }

@@ -208,7 +208,8 @@ TEST(MessageRing, ALongMessageIsNotPassedByShortOnesForEver) {
   const auto deadline = tests::patience();
   bool arrived = false;
   while (!arrived && !deadline.passed()) {
-    tests::eventually(Deadline::after(std::chrono::milliseconds(20)), [&] { return ring.size() > 1; });
+    tests::eventually(Deadline::after(std::chrono::milliseconds(20)),
+                      [&] { return ring.size() > 1; });
     arrived = get(ring, tests::patience())->size() == kilobyte;
   }
   EXPECT_TRUE(arrived);

@@ -1,9 +1,12 @@
 #include "common/mp/queue.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <functional>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -94,7 +97,8 @@ TEST(Queue, ThreeStringsFillAQueueOfThreeAndComeInTheirOrder) {
   EXPECT_TRUE(queue.put("b"));
   EXPECT_TRUE(queue.put("c"));
   EXPECT_TRUE(queue.full());
-  const pid_t blocked = tests::start_child([&] { return queue.put("d", tests::patience()) ? 0 : 1; });
+  const pid_t blocked =
+      tests::start_child([&] { return queue.put("d", tests::patience()) ? 0 : 1; });
   EXPECT_FALSE(queue.put_nowait("e"));
   EXPECT_FALSE(queue.put("e", Deadline::after(short_wait)));
   EXPECT_EQ(queue.get(), "a");
@@ -162,10 +166,9 @@ TEST(Queue, AClosedQueueRefusesPutAndGetAndSaysWhy) {
   queue.put("before");
   queue.close();
   queue.close();
-  for (const auto& use : std::vector<std::function<void()>>{[&] { queue.put("foo"); },
-                                                            [&] { queue.put_nowait("foo"); },
-                                                            [&] { queue.get(); },
-                                                            [&] { queue.get_nowait(); }}) {
+  for (const auto& use : std::vector<std::function<void()>>{
+           [&] { queue.put("foo"); }, [&] { queue.put_nowait("foo"); }, [&] { queue.get(); },
+           [&] { queue.get_nowait(); }}) {
     try {
       use();
       ADD_FAILURE() << "a closed queue was used";
@@ -227,7 +230,7 @@ TEST(Queue, TheLongestMessageOfAQueueByDefaultComesWhole) {
 }
 
 TEST(Queue, AnUnusedMaximumOfItemsCostsNothing) {
-  Queue<int> queue(1L << 31);
+  Queue<int> queue(1L << 24);
   queue.put(1);
   EXPECT_EQ(queue.get_nowait(), 1);
   EXPECT_THROW(Queue<int>((1L << 31) + 1), std::invalid_argument);
@@ -356,6 +359,39 @@ TEST(Queue, CarriesValuesOfEveryKind) {
     strings.put(std::string(length, 'x'));
     EXPECT_EQ(strings.get(), std::string(length, 'x'));
   }
+}
+
+/// Takes all memory from the calling process that malloc could still give.
+void exhaust_heap() {
+  const rlimit nothing{0, 0};
+  sys::check_syscall(setrlimit(RLIMIT_AS, &nothing), "setrlimit");
+  for (std::size_t size = 8192; size >= 16; size -= 16) {
+    void* volatile taken = nullptr;  // volatile, or the compiler saves itself the call
+    do {
+      taken = std::malloc(size);
+    } while (taken != nullptr);
+  }
+}
+
+TEST(Queue, APlainValueNeverTouchesTheHeap) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer's heap has no end that a process would live to see";
+#endif
+  Queue<Odd> queue(1000);
+  const auto exitcode = tests::exitcode_in_child([&] {
+    exhaust_heap();
+    for (int i = 0; i < 100; ++i) {
+      queue.put({"x", static_cast<double>(i)});
+      if (queue.get()->number != i) return 1;
+    }
+    try {
+      operator delete(operator new(100));
+      return 2;  // there was memory after all
+    } catch (const std::bad_alloc&) {
+      return 0;
+    }
+  });
+  EXPECT_EQ(exitcode, 0);
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ TEST(SimpleQueue, CarriesValuesBetweenProcessesInOrder) {
 TEST(SimpleQueue, WaitsUntilItsDeadlineAndNoLonger) {
   SimpleQueue<int> queue;
   EXPECT_EQ(queue.get(sys::Deadline::immediately()), std::nullopt);
-  for (long i = 0; i < default_capacity; ++i) ASSERT_TRUE(queue.put(1, sys::Deadline::immediately()));
+  for (long i = 0; i < default_capacity; ++i)
+    ASSERT_TRUE(queue.put(1, sys::Deadline::immediately()));
   EXPECT_FALSE(queue.put(1, sys::Deadline::immediately()));
   const pid_t getter = tests::start_child([&] { return queue.get() == 1 ? 0 : 1; });
   EXPECT_TRUE(queue.put(2, tests::patience()));
