@@ -1,6 +1,6 @@
-// What the kill tests of the queues have in common: messages that tell who put them and whether they
-// are whole, the books of what was put and got, and processes that work on a queue while others are
-// killed at it.
+// What the kill tests of the queues have in common: messages that tell who put them and whether
+// they are whole, the books of what was put and got, and processes that work on a queue while
+// others are killed at it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -29,9 +30,9 @@ inline std::uint32_t hash(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::uint32_t>(x >> 32);
 }
 
-/// Number `number` of page `page`: its length and each of its bytes follow from these two, so that a
-/// message torn, cut or mixed with another differs from what it should be. Mostly short; now and then
-/// 60 kB long.
+/// Number `number` of page `page`: its length and each of its bytes follow from these two, so that
+/// a message torn, cut or mixed with another differs from what it should be. Mostly short; now and
+/// then 60 kB long.
 inline std::string message_of(std::uint32_t page, std::uint32_t number) {
   const std::uint32_t seed = hash(page, number);
   const std::size_t words = seed % 64 == 0 ? 15'000 : seed % 300;
@@ -40,9 +41,9 @@ inline std::string message_of(std::uint32_t page, std::uint32_t number) {
   return {reinterpret_cast<const char*>(content.data()), content.size() * sizeof content[0]};
 }
 
-/// In shared memory: who put what and who got it. A producer numbers its messages from 0 on a page of
-/// its own, and takes another page when it is full; of what a page holds, only the last message can
-/// have an uncertain fate.
+/// In shared memory: who put what and who got it. A producer numbers its messages from 0 on a page
+/// of its own, and takes another page when it is full; of what a page holds, only the last message
+/// can have an uncertain fate.
 class QueueBooks {
  public:
   static constexpr std::uint32_t pages = 4096;
@@ -154,8 +155,8 @@ class QueueBooks {
   mp::RawValue<Figures> figures_;
 };
 
-/// Processes that go on working while others are killed. Each leaves with 0 unless a call of its own
-/// took longer than patience().
+/// Processes that go on working while others are killed. Each leaves with 0 unless a call of its
+/// own took longer than patience().
 class Survivors {
  public:
   Survivors() = default;
@@ -217,5 +218,92 @@ inline void kill_at(const std::string& step, unsigned occurrence,
   EXPECT_EQ(exitcode_of(victim), -SIGKILL) << step;
   EXPECT_EQ(kills.count(), 1U) << step;
 }
+
+inline unsigned up_to(unsigned limit, std::mt19937& random) {
+  return static_cast<unsigned>(random() % limit);
+}
+
+/// Where a putter is killed, and whether its message is in the queue then.
+struct PutStep {
+  const char* name;
+  bool is_put;
+};
+inline constexpr PutStep put_steps[] = {
+    {"queue.put.begin", false}, {"queue.put.locked", false},   {"queue.put.copied", false},
+    {"queue.put.full", false},  {"queue.put.committed", true}, {"queue.put.woken", true},
+};
+
+/// Where a getter is killed, and what becomes of the message.
+enum class Fate { stays, lost, in_hand };
+struct GetStep {
+  const char* name;
+  Fate fate;
+};
+inline constexpr GetStep get_steps[] = {
+    {"queue.get.begin", Fate::stays},         {"queue.get.locked", Fate::stays},
+    {"queue.get.copied", Fate::stays},        {"queue.get.empty", Fate::stays},
+    {"queue.get.committed", Fate::lost},      {"queue.get.woken", Fate::lost},
+    {"queue.get.handed_over", Fate::in_hand},
+};
+
+/// A queue of strings with two producers and two consumers that survive, and work for victims. With
+/// a small maxsize it is often full, and often empty.
+template <typename Queue>
+class BusyQueue {
+ public:
+  /// How a consumer, survivor or victim, goes on after it got a message and entered it.
+  using Afterwards = std::function<void()>;
+
+  template <typename... Args>
+  explicit BusyQueue(Args... args) : queue_(args...) {}
+  /// Once `afterwards` is set.
+  void start_survivors() {
+    for (int i = 0; i < 2; ++i) {
+      producers_.start([this, put = QueueBooks::Producer(books_)]() mutable {
+        return put([&](const std::string& text) { return queue_.put(text, patience()); });
+      });
+      consumers_.start([this, got = QueueBooks::Consumer(books_)]() mutable {
+        enter(queue_.get(sys::Deadline::after(std::chrono::milliseconds(100))), got);
+        return true;
+      });
+    }
+  }
+  void set_afterwards(Afterwards afterwards) { afterwards_ = std::move(afterwards); }
+  /// A victim's work: puts for ever.
+  std::function<void()> producer() {
+    return [this, put = std::optional<QueueBooks::Producer>()]() mutable {
+      if (!put) put.emplace(books_);
+      (*put)([&](const std::string& text) { return queue_.put(text); });
+    };
+  }
+  /// A victim's work: gets for ever.
+  std::function<void()> consumer() {
+    return [this, got = QueueBooks::Consumer(books_)]() mutable { enter(queue_.get(), got); };
+  }
+  /// Ends the survivors and empties the queue. The books can be read then.
+  void finish() {
+    EXPECT_TRUE(producers_.stop()) << "a survivor hung";
+    EXPECT_TRUE(consumers_.stop()) << "a survivor hung";
+    QueueBooks::Consumer got(books_);
+    while (enter(queue_.get(sys::Deadline::immediately()), got)) continue;
+    books_.expect_sound();
+  }
+  const QueueBooks& books() const { return books_; }
+  Queue& queue() { return queue_; }
+
+ private:
+  bool enter(const std::optional<std::string>& text, QueueBooks::Consumer& got) {
+    if (!text) return false;
+    got(*text);
+    if (afterwards_) afterwards_();
+    return true;
+  }
+
+  QueueBooks books_;
+  Queue queue_;
+  Afterwards afterwards_;
+  Survivors producers_;
+  Survivors consumers_;
+};
 
 }  // namespace forkecho::tests

@@ -11,33 +11,7 @@ namespace {
 
 using sys::Deadline;
 using Strings = Queue<std::string>;
-
-/// Where a putter is killed, and whether its message is in the queue then.
-struct PutStep {
-  const char* name;
-  bool is_put;
-};
-constexpr PutStep put_steps[] = {
-    {"queue.put.begin", false}, {"queue.put.locked", false},   {"queue.put.copied", false},
-    {"queue.put.full", false},  {"queue.put.committed", true}, {"queue.put.woken", true},
-};
-
-/// Where a getter is killed, and what becomes of the message.
-enum class Fate { stays, lost, in_hand };
-struct GetStep {
-  const char* name;
-  Fate fate;
-};
-constexpr GetStep get_steps[] = {
-    {"queue.get.begin", Fate::stays},   {"queue.get.locked", Fate::stays},
-    {"queue.get.copied", Fate::stays},  {"queue.get.empty", Fate::stays},
-    {"queue.get.committed", Fate::lost}, {"queue.get.woken", Fate::lost},
-    {"queue.get.handed_over", Fate::in_hand},
-};
-
-unsigned up_to(unsigned limit, std::mt19937& random) {
-  return static_cast<unsigned>(random() % limit);
-}
+using BusyQueue = tests::BusyQueue<Strings>;
 
 /// Processes that sleep in the queue need time to fall asleep: fewer rounds of the steps with them.
 int rounds_of(const std::string& step) {
@@ -46,7 +20,7 @@ int rounds_of(const std::string& step) {
 
 TEST(QueueKilled, AtEachStepOfPutTheMessageIsThereOrNotAndTheNextOnesFollow) {
   PROVES("0.5");
-  for (const PutStep& step : put_steps) {
+  for (const tests::PutStep& step : tests::put_steps) {
     SCOPED_TRACE(step.name);
     const bool full = std::string(step.name) == "queue.put.full";
     const bool with_sleeper = std::string(step.name) == "queue.put.woken";
@@ -57,9 +31,8 @@ TEST(QueueKilled, AtEachStepOfPutTheMessageIsThereOrNotAndTheNextOnesFollow) {
         sleeper = tests::start_child([&] { return *queue.get(tests::patience()) == "1" ? 0 : 1; });
         ASSERT_TRUE(tests::sleeps(sleeper));
       }
-      tests::kill_at(step.name, full || with_sleeper ? 1 : 3, [&, number = 0]() mutable {
-        queue.put(std::to_string(++number));
-      });
+      tests::kill_at(step.name, full || with_sleeper ? 1 : 3,
+                     [&, number = 0]() mutable { queue.put(std::to_string(++number)); });
       if (with_sleeper) {
         EXPECT_EQ(tests::exitcode_of(sleeper), 0);
         EXPECT_EQ(queue.qsize(), 0U);
@@ -80,10 +53,10 @@ TEST(QueueKilled, AtEachStepOfPutTheMessageIsThereOrNotAndTheNextOnesFollow) {
 
 TEST(QueueKilled, AtEachStepOfGetTheMessageStaysOrIsReported) {
   PROVES("0.5");
-  for (const GetStep& step : get_steps) {
+  for (const tests::GetStep& step : tests::get_steps) {
     SCOPED_TRACE(step.name);
     std::vector<std::string> expected{"3"};  // "1" was got, "2" is the one that is at stake
-    if (step.fate == Fate::stays) expected = {"2", "3"};
+    if (step.fate == tests::Fate::stays) expected = {"2", "3"};
     const bool empty = std::string(step.name) == "queue.get.empty";
     if (empty) expected = {};
     const bool with_sleeper = std::string(step.name) == "queue.get.woken";
@@ -106,78 +79,36 @@ TEST(QueueKilled, AtEachStepOfGetTheMessageStaysOrIsReported) {
       std::vector<std::string> left;
       while (auto text = queue.get_nowait()) left.push_back(*text);
       EXPECT_EQ(left, expected);
-      EXPECT_EQ(queue.lost(), step.fate == Fate::lost ? 1U : 0U);
+      EXPECT_EQ(queue.lost(), step.fate == tests::Fate::lost ? 1U : 0U);
       EXPECT_TRUE(queue.put("next", tests::patience()));
       EXPECT_EQ(queue.get(tests::patience()), "next");
     }
   }
 }
 
-/// A queue that is often full and often empty, with two producers and two consumers that survive.
-class BusyQueue {
- public:
-  explicit BusyQueue(long maxsize = 6) : queue_(maxsize, 256 << 10) {
-    for (int i = 0; i < 2; ++i) {
-      producers_.start([this, put = tests::QueueBooks::Producer(books_)]() mutable {
-        return put([&](const std::string& text) { return queue_.put(text, tests::patience()); });
-      });
-      consumers_.start([this, got = tests::QueueBooks::Consumer(books_)]() mutable {
-        if (const auto text = queue_.get(Deadline::after(std::chrono::milliseconds(100)))) got(*text);
-        return true;
-      });
-    }
-  }
-  /// A victim's work: puts for ever.
-  auto producer() {
-    return [this, put = std::optional<tests::QueueBooks::Producer>()]() mutable {
-      if (!put) put.emplace(books_);
-      (*put)([&](const std::string& text) { return queue_.put(text); });
-    };
-  }
-  /// A victim's work: gets for ever.
-  auto consumer() {
-    return [this, got = tests::QueueBooks::Consumer(books_)]() mutable { got(*queue_.get()); };
-  }
-  /// Ends the survivors and empties the queue. The books can be read then.
-  void finish() {
-    EXPECT_TRUE(producers_.stop()) << "a survivor hung";
-    EXPECT_TRUE(consumers_.stop()) << "a survivor hung";
-    tests::QueueBooks::Consumer got(books_);
-    while (const auto text = queue_.get_nowait()) got(*text);
-    books_.expect_sound();
-  }
-  tests::QueueBooks::Balance balance() const { return books_.balance(); }
-  std::size_t lost() { return queue_.lost(); }
-
- private:
-  tests::QueueBooks books_;
-  Strings queue_;
-  tests::Survivors producers_;
-  tests::Survivors consumers_;
-};
-
 TEST(QueueKilled, AmongOthersAtEachStepTheBooksBalanceToTheMessage) {
   PROVES("0.5");
-  BusyQueue queue;
+  BusyQueue queue(6, 256 << 10);
+  queue.start_survivors();
   const int rounds = tests::soak(40, 400);
   std::mt19937 random(1);  // NOLINT: the same numbers every time
   std::uint64_t must_be_there = 0;
   std::uint64_t lost = 0;
   std::uint64_t in_hand = 0;
   for (int i = 0; i < rounds; ++i) {
-    for (const PutStep& step : put_steps) {
-      tests::kill_at(step.name, 1 + up_to(4, random), queue.producer());
+    for (const tests::PutStep& step : tests::put_steps) {
+      tests::kill_at(step.name, 1 + tests::up_to(4, random), queue.producer());
       must_be_there += step.is_put ? 1 : 0;
     }
-    for (const GetStep& step : get_steps) {
-      tests::kill_at(step.name, 1 + up_to(4, random), queue.consumer());
-      lost += step.fate == Fate::lost ? 1 : 0;
-      in_hand += step.fate == Fate::in_hand ? 1 : 0;
+    for (const tests::GetStep& step : tests::get_steps) {
+      tests::kill_at(step.name, 1 + tests::up_to(4, random), queue.consumer());
+      lost += step.fate == tests::Fate::lost ? 1 : 0;
+      in_hand += step.fate == tests::Fate::in_hand ? 1 : 0;
     }
   }
   queue.finish();
-  const auto balance = queue.balance();
-  EXPECT_EQ(queue.lost(), lost);
+  const auto balance = queue.books().balance();
+  EXPECT_EQ(queue.queue().lost(), lost);
   const std::uint64_t put = balance.put + must_be_there;
   const std::uint64_t got = balance.put - balance.missing + balance.uncertain_there;
   EXPECT_EQ(put, got + lost + in_hand);
@@ -186,7 +117,8 @@ TEST(QueueKilled, AmongOthersAtEachStepTheBooksBalanceToTheMessage) {
 TEST(QueueKilled, AmongOthersAtAnyMomentTheBooksBalance) {
   PROVES("0.5");
   for (const long maxsize : {6L, 1000L}) {
-    BusyQueue queue(maxsize);
+    BusyQueue queue(maxsize, 256 << 10);
+    queue.start_survivors();
     std::mt19937 random(2);  // NOLINT: the same numbers every time
     const int rounds = tests::soak(150, 3000);
     for (int i = 0; i < rounds; ++i) {
@@ -194,28 +126,29 @@ TEST(QueueKilled, AmongOthersAtAnyMomentTheBooksBalance) {
       tests::kill_at_random_moment(queue.consumer(), random);
     }
     queue.finish();
-    const auto balance = queue.balance();
+    const auto balance = queue.books().balance();
     const auto kills = static_cast<std::uint64_t>(rounds);
     EXPECT_LE(balance.uncertain, kills);
-    EXPECT_LE(queue.lost(), kills);
+    EXPECT_LE(queue.queue().lost(), kills);
     // What is missing was lost, or in the hands of a consumer that had not entered it yet.
     EXPECT_LE(balance.missing, kills);
   }
 }
 
 TEST(QueueKilled, AtAnyStepWhateverItIsTheBooksBalance) {
-  BusyQueue queue;
+  BusyQueue queue(6, 256 << 10);
+  queue.start_survivors();
   std::mt19937 random(3);  // NOLINT: the same numbers every time
   const int rounds = tests::soak(100, 1000);
   for (int i = 0; i < rounds; ++i) {
-    tests::kill_at("", 1 + up_to(60, random), queue.producer());
-    tests::kill_at("", 1 + up_to(60, random), queue.consumer());
+    tests::kill_at("", 1 + tests::up_to(60, random), queue.producer());
+    tests::kill_at("", 1 + tests::up_to(60, random), queue.consumer());
   }
   queue.finish();
   const auto kills = static_cast<std::uint64_t>(rounds);
-  EXPECT_LE(queue.balance().uncertain, kills);
-  EXPECT_LE(queue.lost(), kills);
-  EXPECT_LE(queue.balance().missing, kills);
+  EXPECT_LE(queue.books().balance().uncertain, kills);
+  EXPECT_LE(queue.queue().lost(), kills);
+  EXPECT_LE(queue.books().balance().missing, kills);
 }
 
 }  // namespace
