@@ -142,6 +142,17 @@ struct Codec<T> {
   }
 };
 
+template <>
+struct Codec<bool> {
+  static constexpr bool crosses = true;
+  static void encode(Encoder& to, bool value) { to.raw(&value, sizeof value); }
+  static bool decode(Decoder& from) {
+    const auto byte = std::to_integer<int>(from.raw(sizeof(bool))[0]);
+    if (byte > 1) throw DecodeError("a byte that is neither true nor false");
+    return byte == 1;
+  }
+};
+
 template <EncodesItself T>
 struct Codec<T> {
   static constexpr bool crosses = true;

@@ -185,13 +185,30 @@ TEST(MessageRing, AWakeUpIsNotLeftToTheSleepersOwnLook) {
 }
 
 TEST(MessageRing, EveryPutWakesOneOfManySleepers) {
-  MessageRing ring(10, 100);
-  std::vector<pid_t> getters;
-  for (int i = 0; i < 4; ++i)
-    getters.push_back(tests::start_child([&] { return get(ring, tests::patience()) ? 0 : 1; }));
-  for (const pid_t getter : getters) EXPECT_TRUE(tests::sleeps(getter));
-  for (std::size_t i = 0; i < getters.size(); ++i) put(ring, "x");
-  for (const pid_t getter : getters) EXPECT_EQ(tests::exitcode_of(getter), 0);
+  MessageRing there(10, 100);
+  MessageRing back(10, 100);
+  MessageRing again(10, 100);
+  constexpr int rounds = 20;
+  constexpr int sleepers = 4;
+  std::vector<pid_t> children;
+  for (int i = 0; i < sleepers; ++i) {
+    children.push_back(tests::start_child([&] {
+      for (int round = 0; round < rounds; ++round) {
+        put(back, *get(there, tests::patience()));
+        get(again, tests::patience());
+      }
+      return 0;
+    }));
+  }
+  const auto begin = sys::Clock::now();
+  for (int round = 0; round < rounds; ++round) {
+    poll(nullptr, 0, 2);  // all are asleep by now
+    for (int i = 0; i < sleepers; ++i) put(there, "x");
+    for (int i = 0; i < sleepers; ++i) ASSERT_TRUE(get(back, tests::patience()));
+    for (int i = 0; i < sleepers; ++i) put(again, "x");
+  }
+  EXPECT_LT(sys::Clock::now() - begin, rounds * longest_sleep / 3);
+  for (const pid_t child : children) EXPECT_EQ(tests::exitcode_of(child), 0);
 }
 
 TEST(MessageRing, ALongMessageIsNotPassedByShortOnesForEver) {
