@@ -219,6 +219,11 @@ inline void kill_at(const std::string& step, unsigned occurrence,
   EXPECT_EQ(kills.count(), 1U) << step;
 }
 
+/// Whether one comes there only when another sleeps in the queue.
+inline bool needs_a_sleeper(const std::string& step) {
+  return step == "queue.wake.announced" || step.ends_with(".woken");
+}
+
 inline unsigned up_to(unsigned limit, std::mt19937& random) {
   return static_cast<unsigned>(random() % limit);
 }
@@ -230,7 +235,8 @@ struct PutStep {
 };
 inline constexpr PutStep put_steps[] = {
     {"queue.put.begin", false}, {"queue.put.locked", false},   {"queue.put.copied", false},
-    {"queue.put.full", false},  {"queue.put.committed", true}, {"queue.put.woken", true},
+    {"queue.put.full", false},  {"queue.put.committed", true}, {"queue.wake.announced", true},
+    {"queue.put.woken", true},
 };
 
 /// Where a getter is killed, and what becomes of the message.
@@ -240,10 +246,10 @@ struct GetStep {
   Fate fate;
 };
 inline constexpr GetStep get_steps[] = {
-    {"queue.get.begin", Fate::stays},         {"queue.get.locked", Fate::stays},
-    {"queue.get.copied", Fate::stays},        {"queue.get.empty", Fate::stays},
-    {"queue.get.committed", Fate::lost},      {"queue.get.woken", Fate::lost},
-    {"queue.get.handed_over", Fate::in_hand},
+    {"queue.get.begin", Fate::stays},    {"queue.get.locked", Fate::stays},
+    {"queue.get.copied", Fate::stays},   {"queue.get.empty", Fate::stays},
+    {"queue.get.committed", Fate::lost}, {"queue.wake.announced", Fate::lost},
+    {"queue.get.woken", Fate::lost},     {"queue.get.handed_over", Fate::in_hand},
 };
 
 /// A queue of strings with two producers and two consumers that survive, and work for victims. With

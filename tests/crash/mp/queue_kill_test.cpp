@@ -15,7 +15,7 @@ using BusyQueue = tests::BusyQueue<Strings>;
 
 /// Processes that sleep in the queue need time to fall asleep: fewer rounds of the steps with them.
 int rounds_of(const std::string& step) {
-  return step.ends_with(".woken") ? 2 : tests::soak(30, 300);
+  return tests::needs_a_sleeper(step) ? 2 : tests::soak(30, 300);
 }
 
 TEST(QueueKilled, AtEachStepOfPutTheMessageIsThereOrNotAndTheNextOnesFollow) {
@@ -23,7 +23,7 @@ TEST(QueueKilled, AtEachStepOfPutTheMessageIsThereOrNotAndTheNextOnesFollow) {
   for (const tests::PutStep& step : tests::put_steps) {
     SCOPED_TRACE(step.name);
     const bool full = std::string(step.name) == "queue.put.full";
-    const bool with_sleeper = std::string(step.name) == "queue.put.woken";
+    const bool with_sleeper = tests::needs_a_sleeper(step.name);
     for (int i = 0; i < rounds_of(step.name); ++i) {
       Strings queue(full ? 2 : 10);
       pid_t sleeper = 0;
@@ -59,7 +59,7 @@ TEST(QueueKilled, AtEachStepOfGetTheMessageStaysOrIsReported) {
     if (step.fate == tests::Fate::stays) expected = {"2", "3"};
     const bool empty = std::string(step.name) == "queue.get.empty";
     if (empty) expected = {};
-    const bool with_sleeper = std::string(step.name) == "queue.get.woken";
+    const bool with_sleeper = tests::needs_a_sleeper(step.name);
     if (with_sleeper) expected = {"2", "3", "4"};  // here "1" is at stake
     for (int i = 0; i < rounds_of(step.name); ++i) {
       Strings queue(3);

@@ -13,8 +13,8 @@ using BusyQueue = tests::BusyQueue<SimpleQueue<std::string>>;
 /// A SimpleQueue is seldom full, and those who are killed at it while they put fill it: nobody
 /// sleeps then, and nobody is woken. It is the same Queue below, and queue_kill_test.cpp has these
 /// steps.
-bool needs_a_sleeper(const std::string& step) {
-  return step == "queue.put.full" || step.ends_with(".woken");
+bool passes_by(const std::string& step) {
+  return step == "queue.put.full" || tests::needs_a_sleeper(step);
 }
 
 TEST(SimpleQueueKilled, AmongOthersAtEachStepTheBooksBalanceToTheMessage) {
@@ -27,12 +27,12 @@ TEST(SimpleQueueKilled, AmongOthersAtEachStepTheBooksBalanceToTheMessage) {
   std::uint64_t in_hand = 0;
   for (int i = 0; i < tests::soak(40, 400); ++i) {
     for (const tests::PutStep& step : tests::put_steps) {
-      if (needs_a_sleeper(step.name)) continue;
+      if (passes_by(step.name)) continue;
       tests::kill_at(step.name, 1 + tests::up_to(4, random), queue.producer());
       must_be_there += step.is_put ? 1 : 0;
     }
     for (const tests::GetStep& step : tests::get_steps) {
-      if (needs_a_sleeper(step.name)) continue;
+      if (passes_by(step.name)) continue;
       tests::kill_at(step.name, 1 + tests::up_to(4, random), queue.consumer());
       lost += step.fate == tests::Fate::lost ? 1 : 0;
       in_hand += step.fate == tests::Fate::in_hand ? 1 : 0;
