@@ -94,6 +94,10 @@ void PoolCore::check_owner() const {
 
 void PoolCore::check_running() const {
   check_owner();
+  check_state();
+}
+
+void PoolCore::check_state() const {
   if (state_ == State::closed) throw std::logic_error("the pool is closed: it takes no more tasks");
   if (state_ == State::terminated) throw std::logic_error("the pool was terminated");
   if (broken_) throw PoolBroken(*broken_);
@@ -234,7 +238,7 @@ std::vector<pid_t> PoolCore::worker_pids() const {
 
 TaskNumber PoolCore::submit(Bytes message, std::shared_ptr<ResultSink> sink, std::size_t first,
                             std::size_t count) {
-  check_running();
+  check_state();
   if (message.size() > Connection::largest_message)
     throw std::length_error("a task of " + std::to_string(message.size()) +
                             " bytes: the largest is " +
