@@ -129,6 +129,7 @@ class PoolCore {
   Connection::Attempt receive(std::size_t place, Connection::Wait wait);
   void lose_answer(std::size_t place, std::exception_ptr reason);
   void look_after(std::size_t place);
+  void hear_out(std::size_t place);
   // Tasks.
   std::vector<TaskNumber> settle(const std::vector<PoolBooks::Offer>& unanswered);
   void fail_tasks(const std::vector<TaskNumber>& numbers,
