@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 #include <numeric>
 #include <random>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "common/mp/pool.h"
 #include "common/mp/raw_shared.h"
+#include "common/sys/check_syscall.h"
 #include "tests/support/child.h"
 #include "tests/support/kill_at_step.h"
 #include "tests/support/processes.h"
@@ -209,27 +211,23 @@ TEST_F(PoolWorkerKilled, IfTheyNeverComeToATaskThePoolIsBroken) {
   step_observer = nullptr;
 }
 
-/// Kills workers of other pools' makers at random moments, for as long as it lives.
-pid_t start_killer(const RawArray<std::atomic<pid_t>>& workers, const KillCount& kills,
-                   unsigned seed) {
-  return tests::start_child([&workers, &kills, seed] {
-    std::minstd_rand random(seed);
-    for (;;) {
-      const auto moment = sys::Deadline::after(std::chrono::microseconds(random() % 1500));
-      while (!moment.passed()) continue;
-      // Taken out, so that none is killed twice: the pid may be another's by then.
-      const pid_t pid = workers[random() % workers.size()].exchange(0);
-      if (pid == 0) continue;
-      kill(pid, SIGKILL);
-      kills.add();
-    }
-    return 0;
-  });
-}
-
-/// Where workers announce themselves to the killer.
-std::function<void()> announcer(const RawArray<std::atomic<pid_t>>& workers) {
-  return [&workers] { workers[getpid() % workers.size()] = getpid(); };
+/// An initializer after which the worker is killed by the kernel, at a random moment of its first
+/// two milliseconds: no other process must know its id, which may be another's a moment later.
+std::function<void()> doomed(const KillCount& births) {
+  return [&births] {
+    births.add();
+    sigevent event{};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = SIGKILL;
+    timer_t timer{};
+    sys::check_syscall(timer_create(CLOCK_MONOTONIC, &event, &timer), "timer_create");
+    std::minstd_rand random(static_cast<unsigned>(getpid()));
+    random.discard(10);
+    const itimerspec moment{
+        .it_interval = {},
+        .it_value = {.tv_sec = 0, .tv_nsec = static_cast<long>(100'000 + random() % 2'000'000)}};
+    sys::check_syscall(timer_settime(timer, 0, &moment, nullptr), "timer_settime");
+  };
 }
 
 class PoolWorkerKilledAtRandom : public PoolWorkerKilled,
@@ -244,45 +242,42 @@ INSTANTIATE_TEST_SUITE_P(Policies, PoolWorkerKilledAtRandom,
 TEST_P(PoolWorkerKilledAtRandom, EachTaskEndsOnce) {
   PROVES("1.5", "2.7");
   const bool retry = GetParam() == OnWorkerDeath::retry;
-  const unsigned wanted = tests::soak(500, 5000);
-  const RawArray<std::atomic<pid_t>> workers(4);
-  const KillCount kills;
-  const pid_t killer = start_killer(workers, kills, 20261121);
-  for (int rounds = 0; kills.count() < wanted && rounds < 10'000; ++rounds) {
+  const int wanted = tests::soak(500, 5000);
+  int kills = 0;
+  for (int rounds = 0; kills < wanted && rounds < 10'000; ++rounds) {
     for (Runs& run : runs_.all()) {
       run.begun = 0;
       run.done = 0;
     }
-    const unsigned before = kills.count();
-    constexpr int tasks = 400;
-    Pool pool(3, {.initializer = announcer(workers),
-                  .maxtasksperchild = rounds % 2 == 0 ? std::nullopt : std::optional(20u),
-                  .on_worker_death = GetParam(),
-                  .max_retries = 100});
+    constexpr int processes = 3;
+    constexpr int tasks = 1000;
+    const bool replaced = rounds % 4 == 3;
+    const KillCount births;
+    Pool pool(processes, {.initializer = doomed(births),
+                          .maxtasksperchild = replaced ? std::optional(20u) : std::nullopt,
+                          .on_worker_death = GetParam(),
+                          .max_retries = 100});
     auto results = submit(pool, tasks);
     const Ends ends = ends_of(results);
-    pool.close();
-    ASSERT_TRUE(pool.join(patience()));
-    const int killed = static_cast<int>(kills.count() - before);
+    // All but those that are there still were killed, unless they left by themselves.
+    const int born = static_cast<int>(births.count());
+    pool.terminate();
+    if (!replaced) kills += born - processes;
     ASSERT_EQ(ends.values + ends.deaths, tasks);
-    ASSERT_LE(ends.deaths, retry ? 0 : killed);
+    ASSERT_LE(ends.deaths, retry ? 0 : born);
     expect_each_ended_once();
     int more = 0;
     for (int i = 0; i < tasks; ++i) more += std::max(0, runs_[i].begun - 1);
-    ASSERT_LE(more, retry ? killed : 0);
+    ASSERT_LE(more, retry ? born : 0);
   }
-  kill(killer, SIGKILL);
-  EXPECT_EQ(tests::exitcode_of(killer), -SIGKILL);
-  EXPECT_GE(kills.count(), wanted);
+  EXPECT_GE(kills, wanted);
 }
 
 TEST_F(PoolWorkerKilled, MapAndImapEndWhateverIsKilled) {
-  const RawArray<std::atomic<pid_t>> workers(4);
-  const KillCount kills;
-  const pid_t killer = start_killer(workers, kills, 7);
+  const KillCount births;
   std::vector<int> items(300);
   std::iota(items.begin(), items.end(), 0);
-  Pool pool(3, {.initializer = announcer(workers)});
+  Pool pool(3, {.initializer = doomed(births)});
   for (int round = 0; round < tests::soak(20, 200); ++round) {
     const auto all = pool.map_async(work, items);
     ASSERT_TRUE(all.wait(patience()));
@@ -304,20 +299,16 @@ TEST_F(PoolWorkerKilled, MapAndImapEndWhateverIsKilled) {
     }
     ASSERT_EQ(ends, static_cast<int>(items.size()));
   }
-  kill(killer, SIGKILL);
-  EXPECT_EQ(tests::exitcode_of(killer), -SIGKILL);
-  EXPECT_GT(kills.count(), 0u);
+  EXPECT_GT(births.count(), 10u);
 }
 
 TEST_F(PoolWorkerKilled, TerminateNeverHangsWhateverIsKilled) {
   PROVES("2.7");
-  const RawArray<std::atomic<pid_t>> workers(4);
-  const KillCount kills;
-  const pid_t killer = start_killer(workers, kills, 11);
+  const KillCount births;
   std::minstd_rand random(3);
   for (int round = 0; round < tests::soak(60, 600); ++round) {
     const auto begin = sys::Clock::now();
-    Pool pool(3, {.initializer = announcer(workers)});
+    Pool pool(3, {.initializer = doomed(births)});
     auto results = submit(pool, 100);
     results[random() % 100].wait(patience());
     pool.terminate();
@@ -325,8 +316,6 @@ TEST_F(PoolWorkerKilled, TerminateNeverHangsWhateverIsKilled) {
     for (auto& result : results) ASSERT_TRUE(result.ready());
     ASSERT_LT(sys::Clock::now() - begin, std::chrono::seconds(10));
   }
-  kill(killer, SIGKILL);
-  EXPECT_EQ(tests::exitcode_of(killer), -SIGKILL);
 }
 
 /// A maker that is killed with tasks in every worker.
