@@ -1,5 +1,6 @@
 #include "common/mp/connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -65,8 +66,11 @@ sys::Descriptor memory_file_of(BytesView bytes) {
   return file;
 }
 
-/// Read and not mapped: a file that its sender shortens must not become a fault of ours.
+/// Read and not mapped: a file that its sender shortens must not become a fault of ours. Only files
+/// in memory have seals: the read of any other could wait for whoever provides it.
 Bytes content_of(const sys::Descriptor& file, std::size_t size) {
+  if (fcntl(file.get(), F_GET_SEALS) == -1)
+    throw DecodeError("a large message that is no file in memory");
   Bytes content(size);
   for (std::size_t have = 0; have < size;) {
     const ssize_t count = sys::check_syscall(sys::retry_on_interrupt([&] {
