@@ -78,15 +78,15 @@ class Manager {
   std::optional<pid_t> pid() const;
 
   /// New objects; with a name, the one of that name. std::logic_error when that is of another type.
-  template <Crosses K, Crosses V>
+  template <typename K, typename V>
   DictProxy<K, V> dict(const Named& name = {}) const {
     return make<DictProxy<K, V>>(name);
   }
-  template <Crosses T>
+  template <typename T>
   ListProxy<T> list(const Named& name = {}) const {
     return make<ListProxy<T>>(name);
   }
-  template <Crosses T>
+  template <typename T>
   ListProxy<T> list(const std::vector<T>& values) const {
     auto made = make<ListProxy<T>>({});
     made.extend(values);
@@ -94,7 +94,7 @@ class Manager {
   }
   Namespace name_space(const Named& name = {}) const { return make<Namespace>(name); }
   /// Room for `maxsize` items; 0: default_queue_capacity. The first who names a queue decides.
-  template <Crosses T>
+  template <typename T>
   QueueProxy<T> queue(std::size_t maxsize = 0, const Named& name = {}) const {
     return make<QueueProxy<T>>(name, maxsize == 0 ? default_queue_capacity : maxsize);
   }

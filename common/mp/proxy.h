@@ -128,7 +128,7 @@ class Proxy {
 
 /// A dict. Keeps the order of insertion. Two keys are equal when they are encoded to the same
 /// bytes, so a key must be encoded to the same bytes each time.
-template <Crosses K, Crosses V>
+template <typename K, typename V>
 class DictProxy : public managed::Proxy {
   static_assert(
       !detail::Plain<K> || std::has_unique_object_representations_v<K>,
@@ -276,7 +276,7 @@ class DictProxy : public managed::Proxy {
 
 /// A list. Indices below zero count from the end; one outside is std::out_of_range. Two elements
 /// are equal when they are encoded to the same bytes.
-template <Crosses T>
+template <typename T>
 class ListProxy : public managed::Proxy {
  public:
   static constexpr managed::Kind kind = managed::Kind::list;
@@ -386,8 +386,8 @@ class Namespace : public managed::Proxy {
   Namespace(managed::ManagerHandle manager, managed::ObjectId id)
       : Proxy(std::move(manager), id, kind) {}
 
-  template <Crosses T>
-  void set(std::string_view name, const T& value) const {
+  template <typename T>
+  requires(!std::is_array_v<T>) void set(std::string_view name, const T& value) const {
     Encoder tagged;
     tagged.put(managed::type_number<T>());
     tagged.put(value);
@@ -398,7 +398,7 @@ class Namespace : public managed::Proxy {
   }
   void set(std::string_view name, const char* text) const { set(name, std::string(text)); }
   /// Empty when there is no such name.
-  template <Crosses T>
+  template <typename T>
   std::optional<T> get(std::string_view name) const {
     managed::Reply reply = ask(managed::DictOp::get, name);
     if (!reply.results().get<bool>()) return std::nullopt;
@@ -442,7 +442,7 @@ class Namespace : public managed::Proxy {
 /// An item that the manager has sent to a client which is killed before its get returns goes back
 /// to the head of the queue: the next get has it. So nothing is lost by the queue, and nothing
 /// delivered twice; what a client is killed with after get returned is gone with it.
-template <Crosses T>
+template <typename T>
 class QueueProxy : public managed::Proxy {
  public:
   static constexpr managed::Kind kind = managed::Kind::queue;
