@@ -143,7 +143,10 @@ ManagerHandle know_manager(const std::string& address, const Bytes& authkey) {
   const auto found = known.by_address.find(address);
   if (found != known.by_address.end()) {
     const ManagerHandle handle = found->second.lock();
-    if (handle && handle->authkey() == authkey) return handle;
+    if (handle && handle->authkey() == authkey) {
+      connection_to(*handle);
+      return handle;
+    }
   }
   auto handle = std::make_shared<const KnownManager>(address, authkey);
   connection_to(*handle);

@@ -37,8 +37,8 @@ class KnownManager {
 };
 using ManagerHandle = std::shared_ptr<const KnownManager>;
 
-/// The handle for a manager: the one that the process has, if it has one with the same key; else
-/// one that was tried by connecting. Throws as connect_and_authenticate.
+/// The handle for a manager, tried by connecting: the one that the process has, if it has one with
+/// the same key. Throws as connect_and_authenticate.
 ManagerHandle know_manager(const std::string& address, const Bytes& authkey);
 /// For a proxy that came from elsewhere. AuthenticationError when the process has no key for
 /// `address`: it was not forked from the maker, and has not called Manager::connect.

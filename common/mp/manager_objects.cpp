@@ -30,6 +30,10 @@ std::unique_ptr<ManagedObject> make(Kind kind, Decoder& arguments) {
   throw DecodeError("an object of unknown kind");
 }
 
+bool can_be_held(Kind kind) {
+  return kind == Kind::queue || kind == Kind::lock || kind == Kind::rlock;
+}
+
 ErrorKind kind_of(const std::exception& error) {
   if (dynamic_cast<const std::out_of_range*>(&error) != nullptr) return ErrorKind::out_of_range;
   if (dynamic_cast<const std::length_error*>(&error) != nullptr) return ErrorKind::length_error;
@@ -99,6 +103,7 @@ ObjectId ManagerObjects::create(Decoder& arguments) {
   const ObjectId id = ++last_id_;
   objects_.emplace(id, Entry{kind, type, name, std::move(object)});
   if (!name.empty()) names_.emplace(name, id);
+  if (can_be_held(kind)) held_.insert(id);
   return id;
 }
 
@@ -118,6 +123,7 @@ void ManagerObjects::remove(ObjectId id, Answers& answers) {
     throw std::logic_error("remove of an object that was removed before");
   names_.erase(found->second.name);
   objects_.erase(found);
+  held_.erase(id);
   for (const auto& [client, parked] : parked_) {
     if (parked.object == id)
       answers.error(client, ErrorKind::logic_error, "the manager's object was removed");
@@ -162,7 +168,7 @@ void ManagerObjects::expire(sys::Clock::time_point now, Answers& answers) {
 void ManagerObjects::forget(ClientId client, Answers& answers) {
   unpark(client);
   const std::size_t before = answers.count();
-  for (auto& [id, entry] : objects_) entry.object->forget(client, answers);
+  for (const ObjectId id : held_) objects_.at(id).object->forget(client, answers);
   unpark_answered(answers, before);
 }
 

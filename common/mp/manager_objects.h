@@ -7,7 +7,6 @@
 // One thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -54,7 +53,8 @@ class ManagerObjects {
   void unpark(ClientId client);
   void unpark_answered(Answers& answers, std::size_t from);
 
-  std::map<ObjectId, Entry> objects_;
+  std::unordered_map<ObjectId, Entry> objects_;
+  std::set<ObjectId> held_;  // of the kinds that can be held or waited for
   std::unordered_map<std::string, ObjectId> names_;
   std::unordered_map<ClientId, Parked> parked_;
   std::set<std::pair<sys::Clock::time_point, ClientId>> deadlines_;  // of the parked that have one

@@ -1,5 +1,6 @@
 #include "common/mp/manager_server.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -76,7 +77,7 @@ void ManagerServer::on_event(std::uint64_t tag) {
 }
 
 void ManagerServer::accept_strangers() {
-  for (;;) {
+  while (have_spare()) {
     const int socket = accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
       receive_stranger(sys::Descriptor(socket));
@@ -88,6 +89,14 @@ void ManagerServer::accept_strangers() {
       sys::throw_errno(errno, "accept4");
     }
   }
+  stop_accepting_for_a_while();
+}
+
+/// A stranger takes two descriptors: without the second it stays in the listener's queue and waits,
+/// where an accepted one would be refused.
+bool ManagerServer::have_spare() {
+  if (!spare_) spare_.reset(fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0));
+  return static_cast<bool>(spare_);
 }
 
 void ManagerServer::stop_accepting_for_a_while() {
@@ -107,6 +116,7 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
   try {
     const Peer peer = peer_of(socket.get());
     if (peer.uid != geteuid()) return;
+    spare_.reset();
     sys::Descriptor process = peer.pid == 0 ? sys::Descriptor() : open_sentinel(peer.pid);
     if (!send_greeting(socket.get())) return;
     const ClientId id = ++last_id_;
@@ -116,7 +126,7 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
     clients_.emplace(id, Client{Connection(std::move(socket)), std::move(process), until});
     strangers_.emplace(until.when(), id);
   } catch (const std::system_error&) {
-    // It has ended already, or there is no descriptor left for it: it sees its connection closed.
+    // It has ended already.
   }
 }
 

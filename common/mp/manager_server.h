@@ -46,6 +46,7 @@ class ManagerServer {
   sys::Deadline next_deadline() const;
   void on_event(std::uint64_t tag);
   void accept_strangers();
+  bool have_spare();
   void stop_accepting_for_a_while();
   void accept_again();
   void receive_stranger(sys::Descriptor socket);
@@ -62,6 +63,7 @@ class ManagerServer {
   Bytes authkey_;
   sys::Duration patience_;
   sys::Descriptor epoll_;
+  sys::Descriptor spare_;  // kept free for the process of the next stranger
   ManagerObjects objects_;
   Answers answers_;
   std::unordered_map<ClientId, Client> clients_;

@@ -79,7 +79,7 @@ TEST_F(AQueue, APutWaitsForRoomAndAGetForAnItemFirstComeFirstServed) {
 TEST_F(AQueue, AnExpiredRequestIsAnsweredAndForgotten) {
   EXPECT_EQ(get(1), Outcome::parked);
   queue.expire(1, answers);
-  EXPECT_EQ(got(1), Item());
+  EXPECT_EQ(got(1), std::optional<Item>(Item()));
   put(2, "a");
   put(2, "b");
   was_put(2);

@@ -10,6 +10,7 @@
 #include "tests/support/child.h"
 #include "tests/support/eventually.h"
 #include "tests/support/processes.h"
+#include "tests/support/soak.h"
 
 namespace forkecho::mp {
 namespace {
@@ -124,6 +125,17 @@ TEST(ManagerClient, AWrongKeyDoesNotReplaceTheRightOne) {
   EXPECT_THROW(Manager::connect(manager.address(), Bytes(32)), AuthenticationError);
   dict.set("list", manager.list<int>({1}));
   EXPECT_EQ(dict.get("list")->copy(), std::vector<int>{1});
+}
+
+TEST(ManagerClient, AManagerThatIsStoppedIsGivenUpSomeTimeAfterTheDeadline) {
+  if (tests::soak(0, 1) == 0) GTEST_SKIP() << "takes ten seconds: part of the soak";
+  const Manager manager;
+  const auto queue = manager.queue<int>();
+  ASSERT_TRUE(tests::stop_all({*manager.pid()}));
+  EXPECT_THROW(queue.put(1, sys::Deadline::after(std::chrono::milliseconds(10))), ManagerDied);
+  kill(*manager.pid(), SIGCONT);
+  // The request that was given up may have been applied; the connection is another.
+  EXPECT_LE(queue.qsize(), 1u);
 }
 
 }  // namespace

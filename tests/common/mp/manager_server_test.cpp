@@ -3,6 +3,7 @@
 #include "common/mp/manager_server.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -55,6 +56,21 @@ void expect_serves(const Manager& manager) {
   dict.set(1, 2);
   EXPECT_EQ(dict.get(1), 2);
   manager.remove(dict);
+}
+
+void send_with_descriptors(int socket, iovec part, std::span<int> descriptors) {
+  alignas(cmsghdr) std::array<char, 64> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
+  sys::check_syscall(sendmsg(socket, &message, MSG_NOSIGNAL), "sendmsg");
 }
 
 Bytes request_for(managed::ObjectId object, Kind kind, std::uint32_t op) {
@@ -142,18 +158,8 @@ TEST(ManagerServer, ALargeMessageMustBeAFileInMemory) {
     std::uint32_t reserved = 0;
     std::uint64_t size = 100'000;
   } header;
-  iovec part{&header, sizeof header};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  *CMSG_FIRSTHDR(&message) = {
-      .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-  const int descriptor = pipe.read.get();
-  std::memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &descriptor, sizeof descriptor);
-  ASSERT_EQ(sendmsg(client.fileno(), &message, MSG_NOSIGNAL), ssize_t{sizeof header});
+  std::array<int, 1> descriptors{pipe.read.get()};
+  send_with_descriptors(client.fileno(), {&header, sizeof header}, descriptors);
   EXPECT_TRUE(is_cut_off(client.fileno()));
   expect_serves(manager);
 }
@@ -191,6 +197,56 @@ TEST(ManagerServer, LetsGoOfEverythingThatAClientHadOpened) {
   }
   EXPECT_TRUE(tests::eventually(
       patience(), [&] { return tests::descriptors_of(*manager.pid()).size() == before; }));
+}
+
+TEST(ManagerServer, OutOfDescriptorsItSleepsAndGoesOnWhenThereAreSome) {
+  ManagerOptions options;
+  options.handshake_patience = std::chrono::milliseconds(500);
+  const Manager manager(options);
+  const rlimit few{16, 16};
+  ASSERT_EQ(prlimit(*manager.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  std::vector<sys::Descriptor> strangers;
+  for (int i = 0; i < 20; ++i) strangers.push_back(stranger(manager));
+  // This one waits in the queue until the strangers' time is over.
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              expect_serves(manager);
+              return testing::Test::HasFailure() ? 1 : 0;
+            }),
+            0);
+}
+
+TEST(ManagerServer, DescriptorsThatAMemberAttachesAreClosed) {
+  const Manager manager;
+  expect_serves(manager);
+  const auto before = tests::descriptors_of(*manager.pid()).size();
+  const Connection client = member(manager);
+  std::array<int, 2> descriptors{STDIN_FILENO, STDOUT_FILENO};
+  std::uint64_t garbage = 0;
+  send_with_descriptors(client.fileno(), {&garbage, sizeof garbage}, descriptors);
+  EXPECT_TRUE(is_cut_off(client.fileno()));
+  EXPECT_TRUE(tests::eventually(
+      patience(), [&] { return tests::descriptors_of(*manager.pid()).size() == before; }));
+}
+
+TEST(ManagerServer, AnotherUserIsRefusedByBothSides) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const Manager manager;
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              constexpr uid_t nobody = 65534;
+              if (setresuid(nobody, nobody, nobody) != 0) return 1;
+              const auto socket = stranger(manager);
+              std::byte greeting{};
+              if (!tests::readable(socket.get())) return 2;
+              if (recv(socket.get(), &greeting, sizeof greeting, 0) != 0) return 3;
+              try {
+                Manager::connect(manager.address(), manager.authkey());
+                return 4;
+              } catch (const AuthenticationError&) {
+                return 0;
+              }
+            }),
+            0);
+  expect_serves(manager);
 }
 
 /// Random bytes as packets, in the place of the hello and after the handshake.

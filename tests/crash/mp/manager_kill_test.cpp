@@ -129,7 +129,7 @@ TEST(ManagerClientKilled, AtEveryStepTheOthersGoOnAndTheBooksBalance) {
   const Workplace place;
   Survivors survivors(place, 2);
   const tests::KillCount kills;
-  const unsigned rounds = static_cast<unsigned>(tests::soak(70, 2000));
+  const unsigned rounds = static_cast<unsigned>(tests::soak(120, 2000));
   unsigned killed = 0;
   for (const string& step : client_steps) {
     for (unsigned round = 0; round < rounds; ++round) {
@@ -144,6 +144,7 @@ TEST(ManagerClientKilled, AtEveryStepTheOthersGoOnAndTheBooksBalance) {
     EXPECT_EQ(kills.count(), killed) << step << " was not reached";
   }
   survivors.expect_to_end_well();
+  EXPECT_GT(place.ledger->told_died, 0u);
   place.expect_balance(killed);
 }
 
