@@ -61,13 +61,17 @@ bool send_now(int socket, const void* bytes, std::size_t count) {
   throw ManagerDied("the manager at " + address + ' ' + how);
 }
 
+/// Rounded up, and never zero, which would mean for ever.
+timeval to_timeval(sys::Duration duration) {
+  const auto us = std::chrono::floor<std::chrono::microseconds>(duration).count() + 1;
+  return {.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
+}
+
 sys::Descriptor connect_to(const std::string& address, sys::Deadline deadline) {
   const UnixAddress to = to_unix(address);
   sys::Descriptor socket = new_socket(0);
   // connect waits while the server's queue is full, for as long as a send may.
-  const auto left = std::chrono::ceil<std::chrono::microseconds>(deadline.remaining());
-  const timeval patience{.tv_sec = left.count() / 1'000'000,
-                         .tv_usec = left.count() % 1'000'000 + 1};
+  const timeval patience = to_timeval(deadline.remaining());
   sys::check_syscall(setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience),
                      "SO_SNDTIMEO");
   const int result = sys::retry_on_interrupt([&] {

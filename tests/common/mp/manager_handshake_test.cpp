@@ -127,6 +127,15 @@ TEST(ManagerHandshake, AServerThatStaysSilentIsGivenUpAtTheDeadline) {
                ManagerDied);
 }
 
+TEST(ManagerHandshake, AServerThatAcceptsNobodyIsGivenUpAtTheDeadline) {
+  const std::string address = managed::random_address();
+  const sys::Descriptor listener = managed::listen_at(address);
+  ASSERT_EQ(listen(listener.get(), 0), 0);  // room for one
+  const auto soon = [] { return sys::Deadline::after(std::chrono::milliseconds(30)); };
+  for (int i = 0; i < 2; ++i)
+    EXPECT_THROW(managed::connect_and_authenticate(address, {}, soon()), ManagerDied);
+}
+
 TEST(ManagerHandshake, AnotherProgramsServerGetsNoKey) {
   const std::string address = managed::random_address();
   const sys::Descriptor listener = managed::listen_at(address);
