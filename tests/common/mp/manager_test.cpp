@@ -97,7 +97,7 @@ TEST(Manager, AClientThatWaitsIsToldAtOnceWhenTheManagerIsKilled) {
 }
 
 TEST(Manager, ServesProgramsThatAreNoChildren) {
-  PROVES("cpython:test_manager_remote");
+  PROVES("cpython:manager:test_remote");
   const Bytes key = random_authkey();
   ManagerOptions options;
   options.authkey = key;
@@ -130,7 +130,6 @@ TEST(Manager, AnObjectIsFoundByItsNameAsTheSameTypeOnly) {
 }
 
 TEST(Manager, AWrongKeyIsAnErrorOfTheClientAloneAndTheServerGoesOn) {
-  PROVES("cpython:test_manager_wrong_authkey");
   const Manager manager;
   const auto dict = manager.dict<int, int>();
   for (int i = 0; i < 3; ++i) {
@@ -180,7 +179,6 @@ TEST(Manager, IgnoresControlC) {
 }
 
 TEST(Manager, ManyStartAndEndOneAfterTheOther) {
-  PROVES("cpython:test_rapid_restart");
   for (int i = 0; i < 20; ++i) {
     const Manager manager;
     const auto list = manager.list<int>({i});

@@ -27,7 +27,7 @@ using QueueOfAManager = AManager;
 using LockOfAManager = AManager;
 
 TEST_F(ListOfAManager, DoesWhatAListDoes) {
-  PROVES("2.1", "cpython:test_manager_list");
+  PROVES("2.1", "cpython:manager:test_list");
   Ints numbers(10);
   std::iota(numbers.begin(), numbers.end(), 0);
   const auto a = manager.list(numbers);
@@ -90,7 +90,7 @@ TEST_F(ListOfAManager, IsSharedByChildrenAndEachAppendIsWhole) {
 }
 
 TEST_F(DictOfAManager, DoesWhatADictDoes) {
-  PROVES("2.1", "cpython:test_manager_dict");
+  PROVES("2.1", "cpython:manager:test_dict");
   const auto dict = manager.dict<int, string>();
   for (int key = 65; key < 70; ++key) dict.set(key, string(1, static_cast<char>(key)));
   EXPECT_EQ(dict.copy(),
@@ -143,7 +143,7 @@ TEST_F(DictOfAManager, HoldsValuesLongerThanAPacket) {
 }
 
 TEST_F(NamespaceOfAManager, HoldsNamedValuesOfAnyType) {
-  PROVES("2.1", "cpython:test_manager_namespace");
+  PROVES("2.1", "cpython:manager:test_namespace");
   const auto names = manager.name_space();
   names.set("name", "Bob");
   names.set("job", string("Builder"));
@@ -171,7 +171,7 @@ TEST_F(NamespaceOfAManager, AValueReadAsAnotherTypeIsADecodeError) {
 }
 
 TEST_F(NestedInAManager, ListsInAList) {
-  PROVES("cpython:test_manager_nested", "cpython:test_list_proxy_in_list");
+  PROVES("cpython:manager:test_nested");
   const auto lists = manager.list<ListProxy<int>>();
   for (int i = 0; i < 5; ++i) lists.append(manager.list<int>({0, 1, 2}));
   const auto inner = lists.get(0);
@@ -187,7 +187,7 @@ TEST_F(NestedInAManager, ListsInAList) {
 }
 
 TEST_F(NestedInAManager, DictsInADictAndInChildren) {
-  PROVES("cpython:test_dict_proxy_nested");
+  PROVES("cpython:manager:test_nested");
   using Counts = DictProxy<string, int>;
   const auto pets = manager.dict<string, int>();
   pets.update({{"ferrets", 2}, {"hamsters", 4}});
@@ -228,7 +228,7 @@ TEST_F(NestedInAManager, AProxyOfAnotherTypeDoesNotDecode) {
 }
 
 TEST_F(QueueOfAManager, GivesItemsOnceAndInOrder) {
-  PROVES("2.1", "cpython:test_manager_queue");
+  PROVES("2.1", "cpython:manager:test_queue");
   const auto queue = manager.queue<string>(3);
   EXPECT_TRUE(queue.empty());
   EXPECT_TRUE(queue.put("a"));
@@ -257,7 +257,7 @@ TEST_F(QueueOfAManager, AWaitingGetIsServedByALaterPut) {
 }
 
 TEST_F(LockOfAManager, ExcludesAndTellsOfADeadHolder) {
-  PROVES("2.1", "cpython:test_manager_lock");
+  PROVES("2.1", "cpython:manager:test_lock");
   const auto lock = manager.lock();
   EXPECT_EQ(lock.acquire(), Acquired::yes);
   EXPECT_THROW(lock.acquire(), std::logic_error);
