@@ -18,6 +18,10 @@
 // that waits; the objects are gone. The manager's process dies with the thread that made it,
 // however that ends, so make it in the main thread.
 //
+// All are of one user: a child that changes its user can connect no more. Requests are served one
+// after the other; a value of many megabytes holds up the others for as long as its bytes are
+// copied.
+//
 // Objects live as long as the manager, or until removed. Safe between processes and threads, except
 // the constructor, shutdown and the destructor. The maker must not be a daemon process.
 #pragma once

@@ -5,6 +5,7 @@
 #include "common/mp/codec.h"
 #include "common/mp/connection.h"
 #include "common/mp/lock.h"
+#include "common/mp/manager.h"
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "common/mp/shared.h"
