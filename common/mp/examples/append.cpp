@@ -63,6 +63,7 @@ int main() {
   in_five_children([&](int i) { append_to(file.get(), i); });
   show("by an inherited descriptor, without a lock", by_descriptor);
 
-  say("The document: says that an open file can never be handed to a child. That holds where children"
+  say("The document: says that an open file can never be handed to a child. That holds where "
+      "children"
       " are spawned; a forked one has all of its parent's.");
 }

@@ -38,7 +38,8 @@ void run(mp::Process process) {
 
 int main() {
   run(mp::Process(print, 1, 2, 3));
-  run(mp::Process([](int a, Named named) { print(a, named.b, named.c); }, 4, Named{.b = 5, .c = 6}));
+  run(mp::Process([](int a, Named named) { print(a, named.b, named.c); }, 4,
+                  Named{.b = 5, .c = 6}));
   run(mp::Process(execute, Times{1}));
   run(mp::Process(execute, Times{.count = 3}));
   say("The document: the loop in its first program has no body (an IndentationError).");

@@ -1,5 +1,5 @@
-// Two children take names from one list until it is empty. Each has a copy of its own: both find all
-// three, and the list of main stays whole.
+// Two children take names from one list until it is empty. Each has a copy of its own: both find
+// all three, and the list of main stays whole.
 //
 //   dance [PAUSE_MS]        the document pauses for 200
 #include <thread>

@@ -1,5 +1,5 @@
-// π by ten processes, each of which leaves its sum in a file named by its pid; main reads and deletes
-// them.
+// π by ten processes, each of which leaves its sum in a file named by its pid; main reads and
+// deletes them.
 //
 //   pi_by_files [TERMS]       100000000 unless given
 #include <fstream>
@@ -53,6 +53,7 @@ double pi_by_files(long terms) {
 int main(int argc, char** argv) {
   compare_with_one_process("ten processes, files", pi_by_files,
                            number_argument(argc, argv, 1, default_terms));
-  say("The document: writes into whatever folder it was started in, over a file that is named by the"
+  say("The document: writes into whatever folder it was started in, over a file that is named by "
+      "the"
       " same number.");
 }

@@ -27,7 +27,8 @@ class Redis {
   explicit Redis(const char* socket)
       : context_(socket != nullptr ? redisConnectUnix(socket) : redisConnect("127.0.0.1", 6379)) {
     if (!context_ || context_->err != 0)
-      throw std::runtime_error(std::string("Redis: ") + (context_ ? context_->errstr : "no memory"));
+      throw std::runtime_error(std::string("Redis: ") +
+                               (context_ ? context_->errstr : "no memory"));
   }
   template <typename... Args>
   Reply command(const char* format, const Args&... args) {
@@ -74,7 +75,8 @@ int main(int argc, char** argv) try {
   compare_with_one_process(
       "ten processes, Redis", [&](long terms) { return pi_by_redis(terms, socket); },
       number_argument(argc, argv, 1, default_terms));
-  say("The document: adds the sums in the order of their arrival. In about a quarter of all orders the"
+  say("The document: adds the sums in the order of their arrival. In about a quarter of all orders "
+      "the"
       " last digit is another one.");
 } catch (const std::runtime_error& error) {
   std::cerr << error.what() << '\n';

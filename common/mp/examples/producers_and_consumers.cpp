@@ -1,5 +1,5 @@
-// Two cooks make three dishes each, two guests eat for ever. Main waits until the cooks are done and
-// every dish was eaten; the guests are daemons, and end with it.
+// Two cooks make three dishes each, two guests eat for ever. Main waits until the cooks are done
+// and every dish was eaten; the guests are daemons, and end with it.
 //
 //   producers_and_consumers [PAUSE_MS]      the document pauses for 1000 to 3000
 #include <string>

@@ -1,5 +1,5 @@
-// A queue of three: what put does when it is full, and get when it is empty. Then two puts by a child,
-// of which another child gets one and main the other.
+// A queue of three: what put does when it is full, and get when it is empty. Then two puts by a
+// child, of which another child gets one and main the other.
 #include <string>
 
 #include "common/mp/examples/say.h"
@@ -13,11 +13,17 @@ using Strings = mp::Queue<std::string>;
 
 namespace {
 
-Deadline soon() { return Deadline::after(std::chrono::milliseconds(30)); }
+Deadline soon() {
+  return Deadline::after(std::chrono::milliseconds(30));
+}
 
-const char* put_answer(bool there_was_room) { return there_was_room ? "put" : "Full"; }
+const char* put_answer(bool there_was_room) {
+  return there_was_room ? "put" : "Full";
+}
 
-std::string get_answer(const std::optional<std::string>& item) { return item.value_or("Empty"); }
+std::string get_answer(const std::optional<std::string>& item) {
+  return item.value_or("Empty");
+}
 
 void show_full() {
   Strings queue(3);
@@ -61,7 +67,8 @@ void show_passing() {
 int main() {
   show_full();
   show_passing();
-  say("the default capacity is ", Strings::default_capacity, " items");
-  say("The document: its get that should wait 3 seconds has no timeout, and would wait for ever; and"
+  say("the default capacity is ", mp::default_capacity, " items");
+  say("The document: its get that should wait 3 seconds has no timeout, and would wait for ever; "
+      "and"
       " 32767 is not CPython's limit on Linux, but 2147483647.");
 }

@@ -14,8 +14,8 @@
 
 namespace forkecho::examples {
 
-/// Prints a line in one write: lines of several processes never mix, and stand in the order in which
-/// they were said.
+/// Prints a line in one write: lines of several processes never mix, and stand in the order in
+/// which they were said.
 template <typename... Parts>
 void say(const Parts&... parts) {
   std::ostringstream line;

@@ -1,5 +1,6 @@
-// A child that prints for ever, and what ends it: SIGKILL, SIGTERM, SIGTERM ignored and then SIGKILL,
-// and SIGTERM with a handler that says good-bye. The exit code tells a signal from an exit.
+// A child that prints for ever, and what ends it: SIGKILL, SIGTERM, SIGTERM ignored and then
+// SIGKILL, and SIGTERM with a handler that says good-bye. The exit code tells a signal from an
+// exit.
 //
 //   signals [PAUSE_MS]      the child prints every so often; the document's pause is 1000
 #include <csignal>
@@ -32,7 +33,9 @@ void say_good_bye(int) {
   _exit(0);
 }
 
-const char* name_of(int signal) { return signal == SIGKILL ? "SIGKILL" : "SIGTERM"; }
+const char* name_of(int signal) {
+  return signal == SIGKILL ? "SIGKILL" : "SIGTERM";
+}
 
 /// Sends `signals` one after another; the last one is expected to end the child.
 void scene(const char* title, void (*prepare)(), const std::vector<int>& signals) {

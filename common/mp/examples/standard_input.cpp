@@ -1,5 +1,5 @@
-// A child's standard input is /dev/null, so that it cannot take what was typed for its parent; unless
-// it is given its parent's.
+// A child's standard input is /dev/null, so that it cannot take what was typed for its parent;
+// unless it is given its parent's.
 //
 //   echo hello | standard_input
 #include <iostream>

@@ -40,6 +40,7 @@ int main() {
   say("main process, after start");
   main_has_spoken.set();
   task.join();
-  say("The document: its run() sleeps for an undefined num; and that main speaks first after start is"
+  say("The document: its run() sleeps for an undefined num; and that main speaks first after start "
+      "is"
       " likely there, but certain only with an event, as here.");
 }

@@ -1,5 +1,5 @@
-// fork returns once in the parent and once in the child, or the system refuses. Ten children print a
-// line each, and an eleventh is refused.
+// fork returns once in the parent and once in the child, or the system refuses. Ten children print
+// a line each, and an eleventh is refused.
 #include <sys/resource.h>
 
 #include <system_error>

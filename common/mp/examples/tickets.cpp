@@ -1,5 +1,5 @@
-// Two tickets and ten buyers, each of whom looks how many are left, and then writes one less: under a
-// Lock; under a Lock whose first holder crashes; and without a lock.
+// Two tickets and ten buyers, each of whom looks how many are left, and then writes one less: under
+// a Lock; under a Lock whose first holder crashes; and without a lock.
 //
 //   tickets [lock | crash | oversell]       all three, one after another, unless one is named
 #include <fstream>

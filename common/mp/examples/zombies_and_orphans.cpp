@@ -1,5 +1,5 @@
-// What is left of a child that ended and was not reaped; and who becomes the parent of a child whose
-// parent is killed.
+// What is left of a child that ended and was not reaped; and who becomes the parent of a child
+// whose parent is killed.
 #include <poll.h>
 
 #include <fstream>
@@ -44,8 +44,8 @@ void show_that_pids_do_not_run_out() {
   say(ended, " children came and went, ", mp::active_children().size(), " are left");
 }
 
-/// Starts a child with a child, and kills the one between. The pids of main, of the killed one, and of
-/// the parent that the orphan has then.
+/// Starts a child with a child, and kills the one between. The pids of main, of the killed one, and
+/// of the parent that the orphan has then.
 void show_orphan(const char* who) {
   auto [ours, theirs] = mp::Pipe(mp::Duplex::no);
   mp::Event parent_is_dead;
@@ -73,7 +73,7 @@ void show_orphan(const char* who) {
 int main() {
   show_zombie();
   show_that_pids_do_not_run_out();
-  show_orphan("left to init");
+  show_orphan("left to the system");
   mp::adopt_orphans();
   show_orphan("adopted by main");
   say("The document: has every orphan adopted by init. Its nearest ancestor that asked to be a"
