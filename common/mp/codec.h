@@ -109,8 +109,8 @@ concept EncodesItself = requires(const T& value, Encoder& to, Decoder& from) {
 
 /// Crosses as its bytes.
 template <typename T>
-concept Plain = std::is_trivially_copyable_v<T> && std::is_object_v<T> && !refers_v<T> &&
-                !composed_v<T> && !EncodesItself<T>;
+concept Plain = std::is_trivially_copyable_v<T> && std::is_object_v<T> && !std::is_array_v<T> &&
+                !refers_v<T> && !composed_v<T> && !EncodesItself<T>;
 
 /// The codec of T. The primary template is that of the types that do not cross: it says so once,
 /// and what uses it compiles, so that the one line stands alone.
@@ -269,6 +269,12 @@ struct Codec<std::map<K, V, Compare>> {
 /// Whether values of T cross to another process.
 template <typename T>
 concept Crosses = detail::Codec<T>::crosses;
+
+/// Compiles when values of T cross; otherwise it is the one line of error that using T would be.
+template <typename T>
+void must_cross() {
+  if constexpr (!Crosses<T>) static_cast<void>(&detail::Codec<T>::encode);
+}
 
 template <typename T>
 void Encoder::put(const T& value) {
