@@ -38,6 +38,7 @@ TEST(ZombiesAndOrphans, TheDeadAreReapedAndOrphansAdopted) {
   EXPECT_EQ(adopted.main, shown.pid);
   EXPECT_NE(adopted.first_parent, shown.pid);
   EXPECT_EQ(adopted.last_parent, shown.pid);
+  EXPECT_EQ(shown.count("main reaps it: exit code 0"), 1);
   EXPECT_TRUE(shown.ends_with_the_document());
 }
 

@@ -64,6 +64,5 @@ int main() {
   show("by an inherited descriptor, without a lock", by_descriptor);
 
   say("The document: says that an open file can never be handed to a child. That holds where "
-      "children"
-      " are spawned; a forked one has all of its parent's.");
+      "children are spawned; a forked one has all of its parent's.");
 }

@@ -28,8 +28,7 @@ int main(int argc, char** argv) {
 
   begun.wait();
   say("main is over");
-  say("The document: has a daemon end with the last line that main prints. It ends when main does, "
-      "and"
-      " may print until then.");
+  say("The document: has a daemon end with the last line that main prints. It ends when main "
+      "does, and may print until then.");
   over.set();
 }

@@ -53,7 +53,6 @@ double pi_by_files(long terms) {
 int main(int argc, char** argv) {
   compare_with_one_process("ten processes, files", pi_by_files,
                            number_argument(argc, argv, 1, default_terms));
-  say("The document: writes into whatever folder it was started in, over a file that is named by "
-      "the"
-      " same number.");
+  say("The document: writes into whatever folder it was started in, over a file that is named "
+      "by the same number.");
 }

@@ -36,6 +36,6 @@ double pi_by_pipes(long terms) {
 int main(int argc, char** argv) {
   compare_with_one_process("ten processes, pipes", pi_by_pipes,
                            number_argument(argc, argv, 1, default_terms));
-  say("The document: computes its slices' bounds in floating point. That is right for its number of"
-      " terms and loses one for others: 3, for example.");
+  say("The document: computes its slices' bounds in floating point. That is right for its "
+      "number of terms and loses one for others: 3, for example.");
 }

@@ -29,6 +29,6 @@ double pi_by_pool(long terms) {
 int main(int argc, char** argv) {
   compare_with_one_process("a pool of ten", pi_by_pool,
                            number_argument(argc, argv, 1, default_terms));
-  say("The document: says that apply cannot give a result. apply returns it; map returns all of "
-      "them.");
+  say("The document: says that apply cannot give a result. apply returns it; map returns all "
+      "of them.");
 }

@@ -75,9 +75,8 @@ int main(int argc, char** argv) try {
   compare_with_one_process(
       "ten processes, Redis", [&](long terms) { return pi_by_redis(terms, socket); },
       number_argument(argc, argv, 1, default_terms));
-  say("The document: adds the sums in the order of their arrival. In about a quarter of all orders "
-      "the"
-      " last digit is another one.");
+  say("The document: adds the sums in the order of their arrival. In about a quarter of all "
+      "orders the last digit is another one.");
 } catch (const std::runtime_error& error) {
   std::cerr << error.what() << '\n';
   return 1;

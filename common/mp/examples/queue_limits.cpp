@@ -38,9 +38,10 @@ void show_full() {
   });
   blocked.start();
   say("a child's put without a deadline: ", blocked.join(soon()) ? "returns" : "waits for room");
-  const std::string first = queue.get().value();
+  std::string got = *queue.get();
   blocked.join();
-  say("first in, first out: ", first, " ", *queue.get(), " ", *queue.get(), " ", *queue.get());
+  while (const auto item = queue.get_nowait()) got += " " + *item;
+  say("first in, first out: ", got);
 
   say("after four gets: empty ", queue.empty(), ", size ", queue.qsize());
   say("get_nowait: ", get_answer(queue.get_nowait()));
@@ -68,7 +69,6 @@ int main() {
   show_full();
   show_passing();
   say("the default capacity is ", mp::default_capacity, " items");
-  say("The document: its get that should wait 3 seconds has no timeout, and would wait for ever; "
-      "and"
-      " 32767 is not CPython's limit on Linux, but 2147483647.");
+  say("The document: its get that should wait 3 seconds has no timeout, and would wait for "
+      "ever; and 32767 is not CPython's limit on Linux, but 2147483647.");
 }

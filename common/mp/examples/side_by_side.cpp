@@ -37,7 +37,6 @@ int main(int argc, char** argv) {
   const auto again = Clock::now();
   for (mp::Process& worker : workers) worker.join();
   say("joining them once more took ", milliseconds_since(again), " ms");
-  say("The document: says that a daemon has much the same effect as join. A daemon is killed when "
-      "main"
-      " ends; join waits for it.");
+  say("The document: says that a daemon has much the same effect as join. A daemon is killed "
+      "when main ends; join waits for it.");
 }

@@ -74,6 +74,6 @@ int main(int argc, char** argv) {
   leaver.start();
   leaver.join();
   say("-- exit(15): the exit code is ", *leaver.exitcode());
-  say("The document: takes 8 bits of the wait status for the signal. It is 7; the eighth says that"
-      " there is a core dump.");
+  say("The document: takes 8 bits of the wait status for the signal. It is 7; the eighth says "
+      "that there is a core dump.");
 }

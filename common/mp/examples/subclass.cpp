@@ -40,7 +40,6 @@ int main() {
   say("main process, after start");
   main_has_spoken.set();
   task.join();
-  say("The document: its run() sleeps for an undefined num; and that main speaks first after start "
-      "is"
-      " likely there, but certain only with an event, as here.");
+  say("The document: its run() sleeps for an undefined num; and that main speaks first after "
+      "start is likely there, but certain only with an event, as here.");
 }

@@ -16,5 +16,6 @@ int main() {
   child.terminate();
   child.join();
   say("after join: is_alive ", child.is_alive(), ", exitcode ", *child.exitcode());
-  say("The document: waits a millisecond instead of joining, and then is_alive may be true still.");
+  say("The document: waits a millisecond instead of joining, and then is_alive may be true "
+      "still.");
 }

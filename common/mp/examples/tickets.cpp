@@ -100,6 +100,6 @@ int main(int argc, char** argv) {
   if (wants("lock")) open_office("lock", buy_under_lock);
   if (wants("crash")) open_office("crash", buy_and_crash);
   if (wants("oversell")) open_office("oversell", buy_without_lock);
-  say("The document: opens the file to read when it wants to write, so that its first buyer crashes"
-      " with the lock in its hand, and the other nine hang for ever.");
+  say("The document: opens the file to read when it wants to write, so that its first buyer "
+      "crashes with the lock in its hand, and the other nine hang for ever.");
 }

@@ -1,14 +1,15 @@
 // What is left of a child that ended and was not reaped; and who becomes the parent of a child
 // whose parent is killed.
-#include <poll.h>
-
 #include <fstream>
 #include <vector>
 
+#include "common/mp/active_children.h"
 #include "common/mp/connection.h"
 #include "common/mp/event.h"
 #include "common/mp/examples/say.h"
+#include "common/mp/orphans.h"
 #include "common/mp/process.h"
+#include "common/mp/wait.h"
 
 namespace mp = forkecho::mp;
 using forkecho::examples::say;
@@ -27,8 +28,7 @@ char state_of(pid_t pid) {
 void show_zombie() {
   mp::Process child([] {});
   child.start();
-  pollfd death{.fd = child.sentinel(), .events = POLLIN, .revents = 0};
-  poll(&death, 1, -1);
+  mp::wait({child});
   say("ended, not reaped: state ", state_of(*child.pid()), ", <defunct>");
   child.join();
   say("joined: state ", state_of(*child.pid()));
@@ -44,14 +44,13 @@ void show_that_pids_do_not_run_out() {
   say(ended, " children came and went, ", mp::active_children().size(), " are left");
 }
 
-/// Starts a child with a child, and kills the one between. The pids of main, of the killed one, and
-/// of the parent that the orphan has then.
-void show_orphan(const char* who) {
+/// Starts a child with a child, and kills the one between; returns the orphan's pid.
+pid_t make_orphan(const char* who) {
   auto [ours, theirs] = mp::Pipe(mp::Duplex::no);
   mp::Event parent_is_dead;
-  mp::Process between([&] {
+  mp::Process between([&, &theirs = theirs] {
     mp::Process orphan([&] {
-      theirs.send(getppid());
+      theirs.send(getpid());
       parent_is_dead.wait();
       theirs.send(getppid());
     });
@@ -60,12 +59,19 @@ void show_orphan(const char* who) {
   });
   between.start();
   theirs.close();
-  const pid_t parent = ours.recv<pid_t>().value();
+  const pid_t orphan = ours.recv<pid_t>().value();
   between.kill();
   between.join();
   parent_is_dead.set();
-  say(who, ": main is ", getpid(), ", the orphan's parent was ", parent, " and is ",
+  say(who, ": main is ", getpid(), ", the orphan's parent was ", *between.pid(), " and is ",
       ours.recv<pid_t>().value());
+  return orphan;
+}
+
+void reap(pid_t orphan) {
+  const auto sentinel = mp::open_sentinel(orphan);
+  mp::wait({sentinel.get()});
+  for (const mp::Exit& exit : mp::reap_orphans()) say("main reaps it: exit code ", exit.exitcode);
 }
 
 }  // namespace
@@ -73,9 +79,9 @@ void show_orphan(const char* who) {
 int main() {
   show_zombie();
   show_that_pids_do_not_run_out();
-  show_orphan("left to the system");
+  make_orphan("left to the system");
   mp::adopt_orphans();
-  show_orphan("adopted by main");
-  say("The document: has every orphan adopted by init. Its nearest ancestor that asked to be a"
-      " sub-reaper comes first.");
+  reap(make_orphan("adopted by main"));
+  say("The document: has every orphan adopted by init. Its nearest ancestor that asked to be a "
+      "sub-reaper comes first.");
 }
