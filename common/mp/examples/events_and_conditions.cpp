@@ -4,6 +4,7 @@
 #include "common/mp/condition.h"
 #include "common/mp/event.h"
 #include "common/mp/examples/say.h"
+#include "common/mp/lock.h"
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 
@@ -37,33 +38,35 @@ void show_event() {
   join_all(std::move(runners));
 }
 
-/// Both are guarded by the condition's lock.
+/// Guarded by the lock of the two conditions.
 struct Counts {
   int waiting;
   int woken;
 };
 
 void show_condition() {
-  mp::Condition bell;
+  mp::Lock lock;
+  mp::Condition bell(lock);
+  mp::Condition changed(lock);  // for main, which must not take what is meant for a sleeper
   const mp::RawValue<Counts> counts;
   auto sleepers = start_three([&] {
-    bell.acquire();
+    const mp::LockGuard guard(lock);
     ++counts->waiting;
-    bell.notify();  // main waits for this
+    changed.notify();
     bell.wait();
     ++counts->woken;
-    bell.notify();
-    bell.release();
+    changed.notify();
   });
-  bell.acquire();
-  bell.wait_for([&] { return counts->waiting == waiters; });
-  bell.notify(1);
-  bell.wait_for([&] { return counts->woken == 1; });
-  say("notify(1): ", counts->woken, " woke");
-  bell.notify_all();
-  bell.wait_for([&] { return counts->woken == waiters; });
-  say("notify_all: ", counts->woken, " woke in all");
-  bell.release();
+  {
+    const mp::LockGuard guard(lock);
+    changed.wait_for([&] { return counts->waiting == waiters; });
+    bell.notify(1);
+    changed.wait_for([&] { return counts->woken == 1; });
+    say("notify(1): ", counts->woken, " woke");
+    bell.notify_all();
+    changed.wait_for([&] { return counts->woken == waiters; });
+    say("notify_all: ", counts->woken, " woke in all");
+  }
   join_all(std::move(sleepers));
 }
 
