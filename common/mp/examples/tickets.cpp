@@ -78,7 +78,8 @@ void buy_without_lock(Office& office, int buyer) {
 
 void open_office(const char* way, void (*buy)(Office&, int)) {
   const forkecho::examples::ScratchDirectory directory;
-  Office office{.file = directory.path() / "tickets.json"};
+  Office office;
+  office.file = directory.path() / "tickets.json";
   write_tickets_left(office, tickets);
   say(way, ":");
   std::vector<mp::Process> processes;
