@@ -1,8 +1,8 @@
 // How a value becomes bytes that cross to another process, and a value again there.
 //
 // These cross: trivially copyable types without pointers (as their bytes: both sides are the same
-// program); std::string; vector, array, pair, tuple, optional and map of what crosses; and a type
-// with its own
+// program; not C arrays, which forget what they are); std::string; vector, array, pair, tuple,
+// optional and map of what crosses; and a type with its own
 //     void encode(mp::Encoder& to) const;      static T decode(mp::Decoder& from);
 // Anything else is one line of error from the compiler. A struct with a pointer in it cannot be
 // told from one without: its bytes cross, and the pointer means nothing on the other side.
@@ -118,7 +118,7 @@ template <typename T>
 struct Codec {
   static constexpr bool crosses = false;
   static void encode(Encoder&, const T&) { refuse(); }
-  static T decode(Decoder&) {
+  static std::decay_t<T> decode(Decoder&) {  // a function cannot return an array
     refuse();
     std::abort();
   }
@@ -149,7 +149,9 @@ struct Codec<T> {
   static T decode(Decoder& from) { return T::decode(from); }
 };
 
-inline std::uint64_t decode_count(Decoder& from) { return Codec<std::uint64_t>::decode(from); }
+inline std::uint64_t decode_count(Decoder& from) {
+  return Codec<std::uint64_t>::decode(from);
+}
 inline void encode_count(Encoder& to, std::size_t count) {
   Codec<std::uint64_t>::encode(to, count);
 }
@@ -218,7 +220,9 @@ struct Codec<std::tuple<T...>> {
     std::apply([&](const T&... each) { (Codec<T>::encode(to, each), ...); }, value);
   }
   // Braces, since they alone fix the order of evaluation.
-  static std::tuple<T...> decode(Decoder& from) { return std::tuple<T...>{Codec<T>::decode(from)...}; }
+  static std::tuple<T...> decode(Decoder& from) {
+    return std::tuple<T...>{Codec<T>::decode(from)...};
+  }
 };
 
 template <typename A, typename B>

@@ -9,9 +9,9 @@
 namespace forkecho::mp {
 namespace {
 
-/// What was stored before is stored before what follows, also for one who looks after the caller was
-/// killed in between: the compiler keeps the order (the processor's own is seen by none: the kernel
-/// is between the dead and whoever comes next).
+/// What was stored before is stored before what follows, also for one who looks after the caller
+/// was killed in between: the compiler keeps the order (the processor's own is seen by none: the
+/// kernel is between the dead and whoever comes next).
 void in_this_order() {
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }

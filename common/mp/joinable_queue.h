@@ -1,8 +1,9 @@
 // JoinableQueue<T>: a Queue whose items must be marked done (task_done) by those who got them, and
-// join, which waits until all are; Python's multiprocessing.JoinableQueue. There, join hangs for ever
-// when a consumer is killed before task_done. Here the queue knows which thread holds how many items
-// not yet done (an item is held by the thread whose get returned it); those of a thread that has ended
-// count as abandoned, join goes on, and says how many they are. They are not delivered again.
+// join, which waits until all are; Python's multiprocessing.JoinableQueue. There, join hangs for
+// ever when a consumer is killed before task_done. Here the queue knows which thread holds how many
+// items not yet done (an item is held by the thread whose get returned it); those of a thread that
+// has ended count as abandoned, join goes on, and says how many they are. They are not delivered
+// again.
 //
 // The account agrees with the queue wherever a process is killed: an item that get took is in the
 // account of its getter, or still in the queue. Safe between processes and threads. What Queue
@@ -20,15 +21,16 @@ namespace forkecho::mp {
 
 /// What join found.
 struct Joined {
-  bool all_done;          // every item that was put was marked done, or abandoned; false: the deadline
-                          // passed first
-  std::size_t abandoned;  // since the queue was made: items of consumers that ended before task_done
+  bool all_done;  // every item that was put was marked done, or abandoned; false: the deadline
+                  // passed first
+  std::size_t
+      abandoned;  // since the queue was made: items of consumers that ended before task_done
 
   explicit operator bool() const { return all_done; }
 };
 
-/// Which thread got how many items that are not done. Lies in shared memory; every call is made under
-/// the getters' mutex of `ring`, but join, which takes it.
+/// Which thread got how many items that are not done. Lies in shared memory; every call is made
+/// under the getters' mutex of `ring`, but join, which takes it.
 class UndoneItems final : public TakeLedger {
  public:
   /// Threads that can hold items at the same time. One more: its get throws std::length_error.
@@ -80,13 +82,13 @@ class JoinableQueue : public Queue<T> {
   explicit JoinableQueue(long maxsize = default_capacity, std::size_t bytes = default_queue_bytes)
       : Queue<T>(maxsize, bytes), undone_(this->ring()) {}
 
-  /// One item that was got is done. It is one of the calling thread, if that holds any; otherwise one
-  /// of any other thread, or an abandoned one: who got an item may leave it to another to mark it.
-  /// std::logic_error when every item that was got is done already.
+  /// One item that was got is done. It is one of the calling thread, if that holds any; otherwise
+  /// one of any other thread, or an abandoned one: who got an item may leave it to another to mark
+  /// it. std::logic_error when every item that was got is done already.
   void task_done() { undone_.task_done(); }
 
-  /// Waits until every item that was put is done or abandoned. Items that nobody gets are waited for
-  /// as long as the deadline allows.
+  /// Waits until every item that was put is done or abandoned. Items that nobody gets are waited
+  /// for as long as the deadline allows.
   Joined join(sys::Deadline deadline = sys::Deadline::never()) { return undone_.join(deadline); }
 
   /// Items of consumers that ended before task_done, since the queue was made.

@@ -24,8 +24,8 @@ constexpr std::size_t cache_line = 64;
 /// in the processor's cache, and touches little memory.
 constexpr std::uint32_t warm_bytes = 64 << 10;
 
-/// How often a caller looks for a change before it sleeps: a sleep and its wake-up cost some 5 us of
-/// both sides, and this takes less.
+/// How often a caller looks for a change before it sleeps: a sleep and its wake-up cost some 5 us
+/// of both sides, and this takes less.
 constexpr int looks_before_sleep = 100;
 constexpr int tries_before_sleep = 20;
 
@@ -65,8 +65,9 @@ class Unlock {
   RobustMutex& mutex_;
 };
 
-/// Wakes `count` of those who sleep on `sleepers`, which is 0 when nobody does. Called by one process
-/// at a time. The word is 0 before the call that wakes, so that whoever is about to sleep does not.
+/// Wakes `count` of those who sleep on `sleepers`, which is 0 when nobody does. Called by one
+/// process at a time. The word is 0 before the call that wakes, so that whoever is about to sleep
+/// does not.
 void wake(Word& sleepers, int count) {
   sleepers.store(0);
   if (wake_word(sleepers, count) > 0) sleepers.store(1);  // perhaps not the only one
@@ -104,9 +105,10 @@ struct MessageRing::Shared {
   Reservation reservation;
   alignas(cache_line) std::atomic<std::uint64_t> put = 0;  // messages ever put: this store commits
   alignas(cache_line) RobustMutex getters;
-  std::uint64_t put_seen = 0;                    // `put` as a getter last saw it
-  std::atomic<std::uint64_t> handed_over = 0;    // behind `got` by one for each getter killed between
-  alignas(cache_line) std::atomic<std::uint64_t> got = 0;  // messages ever taken: this store commits
+  std::uint64_t put_seen = 0;                  // `put` as a getter last saw it
+  std::atomic<std::uint64_t> handed_over = 0;  // behind `got` by one for each getter killed between
+  alignas(cache_line) std::atomic<std::uint64_t> got =
+      0;  // messages ever taken: this store commits
   alignas(cache_line) Word putters_sleep = 0;
   alignas(cache_line) Word getters_sleep = 0;
 };

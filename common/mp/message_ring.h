@@ -2,15 +2,17 @@
 // Queue, JoinableQueue and SimpleQueue stand on; nobody else uses it.
 //
 // Two robust mutexes, one for those who put and one for those who get; neither waits for the other.
-// A message is copied in behind the last one and counts from one store on (put); it is copied out and
-// is gone from one store on (got). So wherever a process is killed, no message is torn, none is
+// A message is copied in behind the last one and counts from one store on (put); it is copied out
+// and is gone from one store on (got). So wherever a process is killed, no message is torn, none is
 // delivered twice, and nothing needs repair:
 //   - killed in put before its store: nothing was put;   after it: the message is there;
 //   - killed in get before its store: the message is there still, for the next;
-//   - killed in get after it: the message is gone. Between that store and the next (handed over) it is
-//     counted in lost(); from then on it is in the hands of the process, as after the return of get.
-// Waiting is without a lock, on a futex word, and never longer than longest_sleep (futex.h) without a
-// look: a wake-up that a killed process still owed delays by that much at most.
+//   - killed in get after it: the message is gone. Between that store and the next (handed over) it
+//   is
+//     counted in lost(); from then on it is in the hands of the process, as after the return of
+//     get.
+// Waiting is without a lock, on a futex word, and never longer than longest_sleep (futex.h) without
+// a look: a wake-up that a killed process still owed delays by that much at most.
 //
 // Safe between processes and threads. A process that is stopped (SIGSTOP) in the middle of a call
 // keeps its mutex: others wait for it, until their deadline.
@@ -30,17 +32,18 @@
 
 namespace forkecho::mp {
 
-/// What must agree with the messages taken, whoever is killed when (JoinableQueue's account of items
-/// not yet done). Every call is made under the getters' mutex.
+/// What must agree with the messages taken, whoever is killed when (JoinableQueue's account of
+/// items not yet done). Every call is made under the getters' mutex.
 class TakeLedger {
  public:
   virtual ~TakeLedger() = default;
-  /// The ring is about to make `taken` the number of messages ever taken. May throw: then it does not.
+  /// The ring is about to make `taken` the number of messages ever taken. May throw: then it does
+  /// not.
   virtual void will_take(std::uint64_t taken) = 0;
   /// It has.
   virtual void took() = 0;
-  /// The last holder of the mutex was killed while it held; `taken` messages were ever taken. May run
-  /// again, if its caller is killed, too.
+  /// The last holder of the mutex was killed while it held; `taken` messages were ever taken. May
+  /// run again, if its caller is killed, too.
   virtual void repair(std::uint64_t taken) = 0;
 };
 
@@ -52,9 +55,9 @@ struct Inbox {
 
 class MessageRing {
  public:
-  /// Room for `items` messages (1 to 2^31) of `bytes` bytes in all (1 to 2^32 - 1), which is also the
-  /// limit of one. Memory is taken only as it is used. Throws std::invalid_argument outside these
-  /// ranges, std::system_error (ENOMEM).
+  /// Room for `items` messages (1 to 2^31) of `bytes` bytes in all (1 to 2^32 - 1), which is also
+  /// the limit of one. Memory is taken only as it is used. Throws std::invalid_argument outside
+  /// these ranges, std::system_error (ENOMEM).
   MessageRing(std::size_t items, std::size_t bytes);
   MessageRing(const MessageRing&) = delete;
   MessageRing& operator=(const MessageRing&) = delete;
@@ -120,8 +123,8 @@ class MessageRing {
   TakeLedger* ledger_ = nullptr;
 };
 
-/// Where the next message begins, if it fits in one piece; decided from where the first and the last
-/// one lie in a ring of `bytes` bytes. `length` is 1 at least.
+/// Where the next message begins, if it fits in one piece; decided from where the first and the
+/// last one lie in a ring of `bytes` bytes. `length` is 1 at least.
 struct Extent {
   std::uint32_t begin;
   std::uint32_t length;

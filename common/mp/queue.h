@@ -1,14 +1,15 @@
 // Queue<T>: values from any process that has it to any other, first in, first out; Python's
-// multiprocessing.Queue without its feeder thread, so that a value is in the queue when put returns.
+// multiprocessing.Queue without its feeder thread, so that a value is in the queue when put
+// returns.
 //
 //   mp::Queue<std::string> queue;            // before the fork
 //   queue.put("hello");                      // in one process
 //   queue.get();                             // in another: std::optional with "hello"
 //
 // Wherever a process is killed, in put or in get: the others go on, no value is torn, none comes
-// twice, and those of one producer come in their order. A value is put from one moment on, and taken
-// from one moment on; a getter killed in the few instructions between taking a value and having it
-// loses it, and lost() counts it.
+// twice, and those of one producer come in their order. A value is put from one moment on, and
+// taken from one moment on; a getter killed in the few instructions between taking a value and
+// having it loses it, and lost() counts it.
 //
 // T is what codec.h lets cross; a plain T never touches the heap. Make the queue before the fork;
 // children share it. Safe between processes and threads, not in signal handlers.
@@ -35,11 +36,11 @@ inline constexpr std::size_t default_queue_bytes = std::size_t{16} << 20;
 template <typename T>
 class Queue {
  public:
-  /// Holds at most `maxsize` values (zero or less: default_capacity, as in Python) of `bytes` encoded
-  /// bytes in all (1 to 2^32 - 1), which one value may have, too. Memory is taken as it is used.
-  /// Values lie in one piece each, so that a value of more than half of `bytes` may have to wait for
-  /// more room than its own length. Throws std::invalid_argument for bytes (or a maxsize above 2^31)
-  /// outside their range, std::system_error (ENOMEM).
+  /// Holds at most `maxsize` values (zero or less: default_capacity, as in Python) of `bytes`
+  /// encoded bytes in all (1 to 2^32 - 1), which one value may have, too. Memory is taken as it is
+  /// used. Values lie in one piece each, so that a value of more than half of `bytes` may have to
+  /// wait for more room than its own length. Throws std::invalid_argument for bytes (or a maxsize
+  /// above 2^31) outside their range, std::system_error (ENOMEM).
   explicit Queue(long maxsize = default_capacity, std::size_t bytes = default_queue_bytes)
       : ring_(static_cast<std::size_t>(maxsize > 0 ? maxsize : default_capacity), bytes) {
     must_cross<T>();
@@ -47,7 +48,8 @@ class Queue {
 
   /// True: the value is in the queue, and will be got even if the caller dies now. False: the queue
   /// was full until the deadline (or another process was stopped in the middle of its put).
-  /// std::length_error when the value is too long for the queue, std::logic_error when it is closed.
+  /// std::length_error when the value is too long for the queue, std::logic_error when it is
+  /// closed.
   bool put(const T& value, sys::Deadline deadline = sys::Deadline::never()) {
     check_open("put to");
     return with_encoded(value, [&](BytesView bytes) { return ring_.put(bytes, deadline); });

@@ -1,9 +1,10 @@
-// Reservation: keeps what becomes free for one thread that needs much of it, so that others who need
-// little do not take each bit as it comes. For MessageRing: a message of many bytes among small ones.
+// Reservation: keeps what becomes free for one thread that needs much of it, so that others who
+// need little do not take each bit as it comes. For MessageRing: a message of many bytes among
+// small ones.
 //
-// It lapses by itself: a holder that is killed, stopped or has lost interest keeps others waiting for
-// `lease` at most; one that still waits renews it. Lies in shared memory; every call is made under one
-// mutex. The clock's value is passed in, so that decisions depend on arguments alone.
+// It lapses by itself: a holder that is killed, stopped or has lost interest keeps others waiting
+// for `lease` at most; one that still waits renews it. Lies in shared memory; every call is made
+// under one mutex. The clock's value is passed in, so that decisions depend on arguments alone.
 #pragma once
 
 #include <sys/types.h>

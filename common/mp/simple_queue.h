@@ -1,6 +1,6 @@
 // SimpleQueue<T>: Python's multiprocessing.SimpleQueue: put, get, empty and close of a Queue, and
-// nothing else. Python's is a pipe with two locks, which a killed process leaves locked for ever, or
-// with half a message in it; this one is a Queue (queue.h) and promises what that promises.
+// nothing else. Python's is a pipe with two locks, which a killed process leaves locked for ever,
+// or with half a message in it; this one is a Queue (queue.h) and promises what that promises.
 #pragma once
 
 #include <cstddef>

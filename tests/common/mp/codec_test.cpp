@@ -48,8 +48,9 @@ TEST(Codec, EachKindOfValueComesBackEqual) {
             (std::vector<bool>{true, false, true}));
   EXPECT_EQ(there_and_back(std::vector<std::string>{"x", "", "yz"}),
             (std::vector<std::string>{"x", "", "yz"}));
-  EXPECT_EQ((there_and_back(std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt})),
-            (std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt}));
+  EXPECT_EQ(
+      (there_and_back(std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt})),
+      (std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt}));
   EXPECT_EQ((there_and_back(std::pair<std::string, int>{"k", 7})),
             (std::pair<std::string, int>{"k", 7}));
   EXPECT_EQ((there_and_back(std::array<std::string, 2>{"p", "q"})),
@@ -67,8 +68,10 @@ TEST(Codec, KnowsWhatCannotCross) {
   static_assert(Crosses<int> && Crosses<Point> && Crosses<Named> && Crosses<std::vector<Named>>);
   static_assert(!Crosses<int*> && !Crosses<const char*> && !Crosses<std::string_view>);
   static_assert(!Crosses<std::span<int>> && !Crosses<std::reference_wrapper<int>>);
-  static_assert(!Crosses<NoCopy> && !Crosses<std::vector<NoCopy>> && !Crosses<std::tuple<int, int*>>);
+  static_assert(!Crosses<NoCopy> && !Crosses<std::vector<NoCopy>> &&
+                !Crosses<std::tuple<int, int*>>);
   static_assert(!Crosses<std::optional<int*>> && !Crosses<void (*)()>);
+  static_assert(!Crosses<char[3]> && Crosses<std::array<char, 3>>);
 }
 
 TEST(Codec, BytesThatEndTooSoonAreAnErrorAndNotAReadBeyondThem) {
