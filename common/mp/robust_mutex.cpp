@@ -24,22 +24,8 @@ RobustMutex::RobustMutex() {
   if (error != 0) sys::throw_errno(error, "pthread_mutex_init");
 }
 
-Acquired RobustMutex::lock(sys::Deadline deadline) {
-  return after(take_before(deadline));
-}
-
-std::optional<Acquired> RobustMutex::lock_unless_held(sys::Deadline deadline) {
-  const int error = take_before(deadline);
-  if (error == EDEADLK) return std::nullopt;
-  return after(error);
-}
-
-Acquired RobustMutex::try_lock() {
-  return after(pthread_mutex_trylock(&mutex_));
-}
-
-int RobustMutex::take_before(sys::Deadline deadline) {
-  int error = pthread_mutex_trylock(&mutex_);
+/// Waits as long as the mutex is another's, and returns what came of it.
+int RobustMutex::keep_trying(int error, sys::Deadline deadline) {
   // One long wait would not do. An unlock wakes one waiter; when that one is killed before it takes
   // the mutex, and a third has taken and released it in the meantime, which sees no sign of
   // waiters, then the others sleep although it is free. So they look for themselves.
@@ -51,7 +37,7 @@ int RobustMutex::take_before(sys::Deadline deadline) {
   return error;
 }
 
-Acquired RobustMutex::after(int error) {
+Acquired RobustMutex::meaning_of(int error) {
   switch (error) {
     case 0:
       return Acquired::yes;
@@ -81,10 +67,9 @@ bool RobustMutex::held_by_caller() const {
   return thread != 0 && static_cast<long>(thread) == syscall(SYS_gettid);
 }
 
-void RobustMutex::unlock() {
-  const int error = pthread_mutex_unlock(&mutex_);
+void RobustMutex::refuse_unlock(int error) {
   if (error == EPERM) throw std::logic_error("release of a lock that the caller does not hold");
-  if (error != 0) sys::throw_errno(error, "releasing a lock");
+  sys::throw_errno(error, "releasing a lock");
 }
 
 void RobustMutex::unlock_before_unmapping() {

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <optional>
 
 #include "common/sys/deadline.h"
@@ -37,13 +38,23 @@ class RobustMutex {
 
   /// The caller holds it unless the answer is timed_out. Throws std::logic_error when the calling
   /// thread holds it already.
-  Acquired lock(sys::Deadline deadline = sys::Deadline::never());
+  Acquired lock(sys::Deadline deadline = sys::Deadline::never()) {
+    const int error = pthread_mutex_trylock(&mutex_);
+    return error == 0 ? Acquired::yes : meaning_of(keep_trying(error, deadline));
+  }
   /// As lock; empty, and nothing changed, when the calling thread holds it already.
-  std::optional<Acquired> lock_unless_held(sys::Deadline deadline);
+  std::optional<Acquired> lock_unless_held(sys::Deadline deadline) {
+    const int error = pthread_mutex_trylock(&mutex_);
+    if (error == 0) return Acquired::yes;
+    if (error == EDEADLK) return std::nullopt;
+    return meaning_of(keep_trying(error, deadline));
+  }
   /// As lock, at once: timed_out when another holds it.
-  Acquired try_lock();
+  Acquired try_lock() { return meaning_of(pthread_mutex_trylock(&mutex_)); }
   /// Throws std::logic_error when the calling thread does not hold it.
-  void unlock();
+  void unlock() {
+    if (const int error = pthread_mutex_unlock(&mutex_); error != 0) refuse_unlock(error);
+  }
   /// Releases it if the calling thread holds it: before the memory in which it lies is unmapped.
   void unlock_before_unmapping();
 
@@ -53,8 +64,9 @@ class RobustMutex {
   bool is_held() const { return holder() != 0; }
 
  private:
-  int take_before(sys::Deadline deadline);
-  Acquired after(int error);
+  int keep_trying(int error, sys::Deadline deadline);
+  Acquired meaning_of(int error);
+  [[noreturn]] static void refuse_unlock(int error);
   unsigned holder() const;
   pthread_mutex_t mutex_;
 };

@@ -39,7 +39,15 @@ class Lives {
                             " threads hold something shared at the same time");
   }
 
-  bool is_callers(ThreadId thread) { return life(row_of(thread)).held.held_by_caller(); }
+  /// `thread` if that is the caller's name; else none, or a new one that it was given by chance.
+  ThreadId confirm(ThreadId thread) {
+    RobustMutex& held = life(row_of(thread)).held;
+    if (!held.is_held()) return ThreadId::none;
+    // Nobody ever releases a row: asking for it once more is the cheapest way to learn whose it is.
+    const auto acquired = held.lock_unless_held(sys::Deadline::immediately());
+    if (!acquired) return thread;
+    return *acquired == Acquired::timed_out ? ThreadId::none : new_name(row_of(thread));
+  }
 
   bool is_alive(ThreadId thread) {
     Life& its = life(row_of(thread));
@@ -68,7 +76,8 @@ class Lives {
   ThreadId take_one_of(std::uint32_t count) {
     for (; count > 0; --count) {
       const std::uint32_t row = common_->next = (common_->next + 1) % made();
-      if (!life(row).held.is_held()) return take_row(row);
+      const auto thread = take_row(row);
+      if (thread != ThreadId::none) return thread;
     }
     return ThreadId::none;
   }
@@ -82,9 +91,15 @@ class Lives {
   }
 
   ThreadId take_row(std::uint32_t row) {
-    Life& mine = life(row);
-    mine.held.lock();
+    RobustMutex& held = life(row).held;
+    if (held.is_held() || held.try_lock() == Acquired::timed_out) return ThreadId::none;
     FORKECHO_MP_STEP("thread_id.take.held");
+    return new_name(row);
+  }
+
+  /// For the one who has just come to hold the row.
+  ThreadId new_name(std::uint32_t row) {
+    Life& mine = life(row);
     const std::uint32_t before = mine.times_taken.load(std::memory_order_relaxed);
     const std::uint32_t times = std::max(before + 1, 1U);  // 0 belongs to ThreadId::none
     mine.times_taken.store(times, std::memory_order_release);
@@ -111,7 +126,8 @@ void prepare_thread_ids() {
 
 ThreadId this_thread_id() {
   // What is remembered in a forked child is its parent's.
-  if (remembered == ThreadId::none || !lives().is_callers(remembered)) remembered = lives().take();
+  if (remembered != ThreadId::none) remembered = lives().confirm(remembered);
+  if (remembered == ThreadId::none) remembered = lives().take();
   return remembered;
 }
 
