@@ -42,6 +42,6 @@ int main() {
   mp::Process poor(ask_for_too_much);
   poor.start();
   poor.join();
-  say(""); Python's os.fork raises"
-      " OSError.");
+  say("The document: takes a negative pid for the refusal. That is fork in C; Python's os.fork "
+      "raises OSError.");
 }

@@ -1,10 +1,13 @@
 // Two tickets and ten buyers, each of whom looks how many are left, and then writes one less: under
 // a Lock; under a Lock whose first holder crashes; and without a lock.
 //
-//   tickets [lock | crash | oversell]       all three, one after another, unless one is named
+//   tickets [all | lock | crash | oversell] [DELAY_MS]
+//
+// The delay comes between the look and the purchase; the document's is 1000 to 3000.
 #include <fstream>
 #include <limits>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "common/mp/barrier.h"
@@ -21,6 +24,7 @@ namespace {
 
 constexpr int buyers = 10;
 constexpr int tickets = 2;
+std::chrono::milliseconds delay;
 
 struct Office {
   std::string file;  // {"tickets_num": 2}, as in the document
@@ -53,7 +57,9 @@ void sell(Office& office, int buyer, int seen) {
 
 void buy_under_lock(Office& office, int buyer) {
   const mp::LockGuard guard(office.lock);
-  sell(office, buyer, tickets_left(office));
+  const int seen = tickets_left(office);
+  std::this_thread::sleep_for(delay);
+  sell(office, buyer, seen);
 }
 
 /// As the document does it: a release that an exception skips, and, for the first who gets in, the
@@ -62,6 +68,7 @@ void buy_and_crash(Office& office, int buyer) {
   if (office.lock.acquire() == mp::Acquired::owner_died)
     say("buyer ", buyer, " is told that the holder died, and goes on");
   const int seen = tickets_left(office);
+  std::this_thread::sleep_for(delay);
   bool first = false;
   office.visits.update([&](int& visits) { first = visits++ == 0; });
   if (first) write_tickets_left(office, seen - 1, std::ios::in);
@@ -96,6 +103,7 @@ void open_office(const char* way, void (*buy)(Office&, int)) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  delay = forkecho::examples::pause_argument(argc, argv, 2, 5);
   const std::string_view chosen = argc > 1 ? argv[1] : "all";
   const auto wants = [&](std::string_view way) { return chosen == "all" || chosen == way; };
   if (wants("lock")) open_office("lock", buy_under_lock);
