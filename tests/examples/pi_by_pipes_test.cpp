@@ -14,6 +14,11 @@ TEST(PiByPipes, IsTheDocumentsToTheBit) {
   EXPECT_TRUE(shown.ends_with_the_document());
 }
 
+TEST(PiByPipes, AddsInTheSlicesOrder) {
+  PROVES("4.6");
+  expect_figures(run_example("pi_by_pipes", {small_terms}), who, small_by_one, small_by_ten);
+}
+
 TEST(PiByPipes, LosesNoTermWhereTheDocumentDoes) {
   expect_figures(run_example("pi_by_pipes", {"3"}), who, "3.0346151137976114",
                  "3.0346151137976114");

@@ -10,11 +10,11 @@ namespace forkecho::tests {
 /// The documents' own, for their 100,000,000 terms.
 inline constexpr char document_by_one[] = "3.141592647851581";
 inline constexpr char document_by_ten[] = "3.141592650405625";
-/// By CPython, with slices of whole numbers of terms: 1,000,003 terms cannot be cut into equal
-/// parts.
-inline constexpr char small_terms[] = "1000003";
-inline constexpr char small_by_one[] = "3.1415923352809245";
-inline constexpr char small_by_ten[] = "3.1415923352808712";
+/// By CPython, with slices of whole numbers of terms: a number of terms that bounds in floating
+/// point would make one less, and of whose sums two orders in three give another figure.
+inline constexpr char small_terms[] = "200088";
+inline constexpr char small_by_one[] = "3.1415910627400034";
+inline constexpr char small_by_ten[] = "3.1415910627399395";
 
 /// Two timed figures, and their ratio.
 inline void expect_figures(const Shown& shown, const std::string& who, const std::string& by_one,
