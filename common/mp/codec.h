@@ -11,6 +11,7 @@
 // nobody sent. Values only; safe everywhere.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
@@ -51,6 +52,8 @@ class Encoder {
   template <typename T>
   void put(const T& value);
   BytesView view() const { return bytes_; }
+  /// Takes back what was appended after the first `size` bytes.
+  void cut(std::size_t size) { bytes_.resize(std::min(size, bytes_.size())); }
   Bytes take() { return std::move(bytes_); }
 
  private:
