@@ -157,12 +157,12 @@ class QueueBooks {
 
 /// Processes that go on working while others are killed. Each leaves with 0 unless a call of its
 /// own took longer than patience().
-class Survivors {
+class QueueSurvivors {
  public:
-  Survivors() = default;
-  Survivors(const Survivors&) = delete;
-  Survivors& operator=(const Survivors&) = delete;
-  ~Survivors() {
+  QueueSurvivors() = default;
+  QueueSurvivors(const QueueSurvivors&) = delete;
+  QueueSurvivors& operator=(const QueueSurvivors&) = delete;
+  ~QueueSurvivors() {
     for (const pid_t pid : pids_) {
       kill(pid, SIGKILL);
       mp::reap_before(pid, sys::Deadline::never());
@@ -308,8 +308,8 @@ class BusyQueue {
   QueueBooks books_;
   Queue queue_;
   Afterwards afterwards_;
-  Survivors producers_;
-  Survivors consumers_;
+  QueueSurvivors producers_;
+  QueueSurvivors consumers_;
 };
 
 }  // namespace forkecho::tests
