@@ -46,8 +46,10 @@ class DecodeError : public std::runtime_error {
 class Encoder {
  public:
   void raw(const void* from, std::size_t count) {
-    const auto* first = static_cast<const std::byte*>(from);
-    bytes_.insert(bytes_.end(), first, first + count);
+    if (count == 0) return;
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + count);
+    std::memcpy(bytes_.data() + before, from, count);
   }
   template <typename T>
   void put(const T& value);
