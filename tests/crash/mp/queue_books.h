@@ -174,6 +174,7 @@ class QueueSurvivors {
   void start(const std::function<bool()>& work) {
     pids_.push_back(start_child([&, seed = static_cast<std::uint32_t>(pids_.size())] {
       for (std::uint32_t i = 0; !*stop_; ++i) {
+        alarm(60);  // anew: a soak is longer than what a test's child may live
         if (!work()) return 1;
         if (hash(seed, i) % 64 == 0) poll(nullptr, 0, 1);
       }
