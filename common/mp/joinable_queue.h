@@ -6,8 +6,9 @@
 // again.
 //
 // The account agrees with the queue wherever a process is killed: an item that get took is in the
-// account of its getter, or still in the queue. Safe between processes and threads. What Queue
-// promises (queue.h) holds here, too.
+// account of its getter, or still in the queue. (Those that lost() counts are abandoned, too; an
+// item whose decode throws was got, and is to be marked.) Safe between processes and threads. What
+// Queue promises (queue.h) holds here, too.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,7 @@
 """A type that cannot cross to another process is one readable line of error from the compiler.
 
 Runs the compiler (environment: CXX) on small programs, from the top of the repository. Each bad one
-must fail with exactly one `error:` line, which says what to do; each good one must compile, so that
+must fail with exactly one `error:` line, which says what to do; the good ones must compile, so that
 nothing else is at fault."""
 
 import os
@@ -39,14 +39,14 @@ BAD = {
     "connection, a struct that owns": "mp::Pipe pipe; pipe.first.send(NoCopy{}); pipe.second.recv<NoCopy>();",
     "connection, an array that forgets its length": "mp::Pipe pipe; pipe.first.send(\"text\");",
 }
-GOOD = {
-    "queue": "mp::Queue<int> queue; queue.put(1); queue.get();",
-    "queue of strings": "mp::Queue<std::string> queue; queue.put(\"x\"); queue.get_nowait();",
-    "queue of composed": "mp::Queue<std::vector<std::optional<std::string>>> queue; queue.put({}); queue.get();",
-    "joinable queue": "mp::JoinableQueue<int> queue; queue.put(1); queue.get(); queue.task_done();",
-    "simple queue": "mp::SimpleQueue<int> queue; queue.put(1); queue.get();",
-    "connection": "mp::Pipe pipe; pipe.first.send(1); pipe.second.recv<int>();",
-}
+GOOD = [
+    "mp::Queue<int> queue; queue.put(1); queue.get();",
+    "mp::Queue<std::string> queue; queue.put(\"x\"); queue.get_nowait();",
+    "mp::Queue<std::vector<std::optional<std::string>>> queue; queue.put({}); queue.get();",
+    "mp::JoinableQueue<int> queue; queue.put(1); queue.get(); queue.task_done();",
+    "mp::SimpleQueue<int> queue; queue.put(1); queue.get();",
+    "mp::Pipe pipe; pipe.first.send(1); pipe.second.recv<int>();",
+]
 
 
 def compile_body(body):
@@ -72,9 +72,8 @@ class CodecErrors(unittest.TestCase):
                 self.assertIn("this type cannot cross to another process: make it", errors[0])
 
     def test_what_crosses_compiles(self):
-        for name, body in GOOD.items():
-            with self.subTest(name):
-                self.assertEqual(compile_body(body), (0, ""))
+        bodies = "".join(f"{{ {body} }}\n" for body in GOOD)
+        self.assertEqual(compile_body(bodies), (0, ""))
 
 
 if __name__ == "__main__":

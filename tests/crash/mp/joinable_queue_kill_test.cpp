@@ -104,7 +104,7 @@ class BusyJoinableQueue {
  private:
   mp::RawValue<std::atomic<std::uint64_t>> marks_;
   tests::BusyQueue<JoinableQueue<std::string>> busy_;
-  tests::Survivors joiner_;
+  tests::QueueSurvivors joiner_;
 };
 
 TEST(JoinableQueueKilled, AmongOthersAtEachStepTheBooksBalanceToTheItem) {

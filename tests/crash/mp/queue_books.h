@@ -157,12 +157,12 @@ class QueueBooks {
 
 /// Processes that go on working while others are killed. Each leaves with 0 unless a call of its
 /// own took longer than patience().
-class Survivors {
+class QueueSurvivors {
  public:
-  Survivors() = default;
-  Survivors(const Survivors&) = delete;
-  Survivors& operator=(const Survivors&) = delete;
-  ~Survivors() {
+  QueueSurvivors() = default;
+  QueueSurvivors(const QueueSurvivors&) = delete;
+  QueueSurvivors& operator=(const QueueSurvivors&) = delete;
+  ~QueueSurvivors() {
     for (const pid_t pid : pids_) {
       kill(pid, SIGKILL);
       mp::reap_before(pid, sys::Deadline::never());
@@ -174,6 +174,7 @@ class Survivors {
   void start(const std::function<bool()>& work) {
     pids_.push_back(start_child([&, seed = static_cast<std::uint32_t>(pids_.size())] {
       for (std::uint32_t i = 0; !*stop_; ++i) {
+        alarm(60);  // anew: a soak is longer than what a test's child may live
         if (!work()) return 1;
         if (hash(seed, i) % 64 == 0) poll(nullptr, 0, 1);
       }
@@ -308,8 +309,8 @@ class BusyQueue {
   QueueBooks books_;
   Queue queue_;
   Afterwards afterwards_;
-  Survivors producers_;
-  Survivors consumers_;
+  QueueSurvivors producers_;
+  QueueSurvivors consumers_;
 };
 
 }  // namespace forkecho::tests
