@@ -10,6 +10,7 @@
 
 #include "tests/support/daemon_under_test.h"
 #include "tests/support/eventually.h"
+#include "tests/support/proves.h"
 #include "tests/support/scripted_server.h"
 
 namespace forkecho::tests {
@@ -170,6 +171,7 @@ TEST(ConnectInAPipe, AServerThatEndsFirstIsAnErrorAndWhatItSaidIsPrinted) {
 }
 
 TEST(ConnectWithMessage, RepeatsItAndEnds) {
+  PROVES("3.11");
   DaemonUnderTest daemon;
   const auto start = sys::Clock::now();
   const Outcome outcome = run_program(forkecho, {"connect", daemon.target(), "--message", "grüße",

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/support/daemon_under_test.h"
+#include "tests/support/proves.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
 
@@ -21,6 +22,7 @@ const std::string text_in_capitals = "STRASSE ʼNAÏVE FIN Ϊ́ J̌ ὝΠΝΟ�
 class Echo : public testing::TestWithParam<ModeUnderTest> {};
 
 TEST_P(Echo, RepliesInCapitalsOnIpv4Ipv6AndUnix) {
+  PROVES("3.11");
   const TempDir directory;
   DaemonUnderTest daemon({.arguments = GetParam().arguments,
                           .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("x.sock")},
@@ -39,6 +41,7 @@ TEST_P(Echo, RepliesInCapitalsOnIpv4Ipv6AndUnix) {
 }
 
 TEST_P(Echo, HonoursTheHalfClose) {
+  PROVES("3.11", "3.12");
   DaemonUnderTest daemon(GetParam());
   for (const std::string& request :
        {std::string(), std::string("abc"), std::string(300'000, 'q')}) {
@@ -99,6 +102,7 @@ TEST_P(Echo, TransformNoneReturnsArbitraryBytes) {
 
 /// The pieces are so small, and so far apart, that the daemon's reads end within characters.
 TEST_P(Echo, AnyCuttingIntoReadsGivesTheSameReply) {
+  PROVES("3.12");
   DaemonUnderTest daemon(GetParam());
   TestClient client(daemon.target());
   std::mt19937 random(3);
@@ -179,6 +183,7 @@ Transfer transfer(const TestClient& client, const LongStream& stream) {
 }
 
 TEST_P(Echo, ALongStreamFollowedByAHalfCloseReturnsWhole) {
+  PROVES("3.12");
   DaemonUnderTest daemon(GetParam());
   const LongStream stream(static_cast<std::uint64_t>(soak(64, 1024)) << 20);
   const auto start = sys::Clock::now();

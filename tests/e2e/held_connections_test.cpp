@@ -10,6 +10,7 @@
 
 #include "tests/support/daemon_under_test.h"
 #include "tests/support/proc_view.h"
+#include "tests/support/proves.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
 
@@ -38,6 +39,7 @@ long memory_for_processes() {
 }
 
 TEST(HeldConnections, EachHasAProcessOfItsOwnAndIsAnswered) {
+  PROVES("3.11");
   const auto count = static_cast<std::size_t>(soak(1'000, 10'000));
   raise_descriptor_limit();
   const std::string slots = std::to_string(count + 1);

@@ -11,6 +11,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
 #include "tests/support/processes.h"
+#include "tests/support/proves.h"
 #include "tests/support/soak.h"
 #include "tests/support/test_client.h"
 
@@ -67,6 +68,7 @@ class ZombieWatch {
 class Processes : public testing::TestWithParam<ModeUnderTest> {};
 
 TEST_P(Processes, LeaveNoZombieOlderThanATenthOfASecond) {
+  PROVES("3.12");
   DaemonUnderTest daemon(GetParam());
   ClientSwarm swarm({.target = daemon.target(), .holding = 0, .fresh = 4});
   ZombieWatch watch(daemon.pid());

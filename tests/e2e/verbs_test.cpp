@@ -9,6 +9,7 @@
 #include "tests/support/daemon_under_test.h"
 #include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"
+#include "tests/support/proves.h"
 #include "tests/support/test_client.h"
 
 namespace forkecho::tests {
@@ -145,6 +146,7 @@ TEST_F(Verbs, ASecondStartIsRefusedAndTheFirstGoesOn) {
 }
 
 TEST_F(Verbs, WhatAKilledDaemonLeftIsRecovered) {
+  PROVES("3.12");
   const std::string unix_target = "unix:" + directory_.path("x.sock");
   ASSERT_EQ(start({"--listen", unix_target}).exitcode, 0);
   const pid_t pid = status()["pid"];
