@@ -2,12 +2,14 @@
 // that do is in manager_test.cpp.
 #include "common/mp/manager_server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <random>
 
 #include "common/mp/manager.h"
@@ -15,6 +17,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/processes.h"
 #include "tests/support/soak.h"
+#include "tests/support/temp_dir.h"
 
 namespace forkecho::mp {
 namespace {
@@ -71,6 +74,17 @@ void send_with_descriptors(int socket, iovec part, std::span<int> descriptors) {
   header->cmsg_type = SCM_RIGHTS;
   std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   sys::check_syscall(sendmsg(socket, &message, MSG_NOSIGNAL), "sendmsg");
+}
+
+/// As a mp::Connection sends what is too long for a packet.
+void send_large_message(int socket, int file) {
+  struct {
+    std::uint32_t kind = 1;
+    std::uint32_t reserved = 0;
+    std::uint64_t size = 100'000;
+  } header;
+  std::array<int, 1> descriptors{file};
+  send_with_descriptors(socket, {&header, sizeof header}, descriptors);
 }
 
 Bytes request_for(managed::ObjectId object, Kind kind, std::uint32_t op) {
@@ -153,15 +167,39 @@ TEST(ManagerServer, ALargeMessageMustBeAFileInMemory) {
   const Manager manager;
   Connection client = member(manager);
   const tests::Pipe pipe;  // the read of which would never return
-  struct {
-    std::uint32_t kind = 1;
-    std::uint32_t reserved = 0;
-    std::uint64_t size = 100'000;
-  } header;
-  std::array<int, 1> descriptors{pipe.read.get()};
-  send_with_descriptors(client.fileno(), {&header, sizeof header}, descriptors);
+  send_large_message(client.fileno(), pipe.read.get());
   EXPECT_TRUE(is_cut_off(client.fileno()));
   expect_serves(manager);
+}
+
+TEST(ManagerServer, ALargeMessageFromAFileOnADiskIsCutOff) {
+  const Manager manager;
+  const auto dict = manager.dict<int, int>();
+  const tests::TempDir folder;
+  const std::string path = folder.path("message");
+  Bytes request = request_for(dict.id(), Kind::dict, 5);  // size; what comes after is not looked at
+  request.resize(100'000);
+  std::ofstream(path).write(reinterpret_cast<const char*>(request.data()), std::ssize(request));
+  sys::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fcntl(file.get(), F_GET_SEALS) != -1) GTEST_SKIP() << "files are in memory here";
+  const Connection client = member(manager);
+  send_large_message(client.fileno(), file.get());
+  EXPECT_TRUE(is_cut_off(client.fileno()));
+  expect_serves(manager);
+}
+
+TEST(ManagerServer, EndsWithItsMaker) {
+  tests::Pipe maker;
+  sys::Descriptor listener = managed::listen_at(managed::random_address());
+  const pid_t server = tests::start_child([&] {
+    maker.write.reset();
+    managed::ManagerServer(std::move(listener), std::move(maker.read), {}, std::chrono::seconds(9))
+        .run();
+    return 0;
+  });
+  EXPECT_TRUE(tests::sleeps(server));
+  maker.write.reset();
+  EXPECT_EQ(tests::exitcode_of(server), 0);
 }
 
 TEST(ManagerServer, IsAsleepWhenThereIsNothingToDo) {
