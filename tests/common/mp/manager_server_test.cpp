@@ -213,6 +213,9 @@ TEST(ManagerServer, IsAsleepWhenThereIsNothingToDo) {
 
 TEST(ManagerServer, KeepsNothingOpenThatItsMakerHasOpen) {
   const tests::Pipe pipe;
+  // With a higher number than the manager's own.
+  const sys::Descriptor high(
+      sys::check_syscall(fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, pipe.write.get() + 20), "fcntl"));
   const Manager manager;
   EXPECT_TRUE(tests::eventually(patience(), [&] {
     for (const auto& [number, what] : tests::descriptors_of(*manager.pid())) {
