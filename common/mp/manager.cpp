@@ -79,7 +79,7 @@ Manager Manager::connect(const std::string& address, const Bytes& authkey) {
   return Manager(managed::know_manager(address, authkey));
 }
 
-Manager::~Manager() {
+Manager::~Manager() {  // NOLINT(bugprone-exception-escape)
   if (process_ && maker_ == getpid()) shutdown();
 }
 

@@ -69,7 +69,7 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
   /// In the process that made it: shutdown.
-  ~Manager();
+  ~Manager();  // NOLINT(bugprone-exception-escape): shutdown throws elsewhere alone
 
   /// Ends the manager's process, and all its objects with it. std::logic_error in any process but
   /// the maker's; without effect a second time.
