@@ -8,8 +8,10 @@
 #include <csignal>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "common/mp/manager_server.h"
+#include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -33,12 +35,15 @@ void allow_many_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-[[noreturn]] void serve(int listener, const ManagerOptions& options) {
+void serve(int listener, pid_t maker, const ManagerOptions& options) {
   close_all_but_standard_and(listener);
+  sys::Descriptor makers_end = open_sentinel(maker);
+  if (getppid() != maker) return;  // it has ended already, and its number may be another's
   allow_many_descriptors();
   // Control-C at a terminal reaches the whole group: the clients decide when the manager ends.
   std::signal(SIGINT, SIG_IGN);
-  managed::ManagerServer(sys::Descriptor(listener), options.authkey, options.handshake_patience)
+  managed::ManagerServer(sys::Descriptor(listener), std::move(makers_end), options.authkey,
+                         options.handshake_patience)
       .run();
 }
 
@@ -57,7 +62,7 @@ std::string next_name() {
 Manager::Manager(const ManagerOptions& options) : maker_(getpid()) {
   const std::string address = managed::random_address();
   sys::Descriptor listener = managed::listen_at(address);
-  process_.emplace([fd = listener.get(), &options] { serve(fd, options); });
+  process_.emplace([fd = listener.get(), maker = maker_, &options] { serve(fd, maker, options); });
   process_->set_name(next_name());
   process_->set_daemon(true);
   process_->start();
@@ -74,7 +79,7 @@ Manager Manager::connect(const std::string& address, const Bytes& authkey) {
   return Manager(managed::know_manager(address, authkey));
 }
 
-Manager::~Manager() {
+Manager::~Manager() {  // NOLINT(bugprone-exception-escape)
   if (process_ && maker_ == getpid()) shutdown();
 }
 

@@ -15,8 +15,8 @@
 // When a process dies: what a client held (locks) or waited for is given up at once, and the next
 // holder of a lock is told; no request is half-done, and no queue item is lost by the queue or seen
 // twice (proxy.h). When the manager's process dies, every client gets ManagerDied, also in a call
-// that waits; the objects are gone. The manager's process dies with the thread that made it,
-// however that ends, so make it in the main thread.
+// that waits; the objects are gone. The manager's process dies with its maker, however that
+// ends.
 //
 // All are of one user: a child that changes its user can connect no more. Requests are served one
 // after the other; a value of many megabytes holds up the others for as long as its bytes are
@@ -69,7 +69,7 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
   /// In the process that made it: shutdown.
-  ~Manager();
+  ~Manager();  // NOLINT(bugprone-exception-escape): shutdown throws elsewhere alone
 
   /// Ends the manager's process, and all its objects with it. std::logic_error in any process but
   /// the maker's; without effect a second time.

@@ -19,9 +19,17 @@ namespace {
 
 /// What epoll says of a descriptor: a client's number and which of its two it is.
 constexpr std::uint64_t listener_tag = 0;
+constexpr std::uint64_t maker_tag = 1;
 constexpr sys::Duration pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 /// A client that is gone has at most an acknowledgement and a request behind it.
 constexpr int most_last_packets = 4;
+
+enum class Source : std::uint64_t { socket, process };
+
+/// Numbers of clients begin with 1.
+std::uint64_t tag_of(ClientId id, Source source) {
+  return id << 1 | static_cast<std::uint64_t>(source);
+}
 
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
@@ -29,17 +37,19 @@ bool is_shortage(int error) {
 
 }  // namespace
 
-ManagerServer::ManagerServer(sys::Descriptor listener, Bytes authkey, sys::Duration patience)
+ManagerServer::ManagerServer(sys::Descriptor listener, sys::Descriptor maker, Bytes authkey,
+                             sys::Duration patience)
     : listener_(std::move(listener)),
+      maker_(std::move(maker)),
       authkey_(std::move(authkey)),
       patience_(patience),
       epoll_(sys::check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = listener_tag}};
-  sys::check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener_.get(), &event), "epoll_ctl");
+  watch(listener_.get(), listener_tag);
+  watch(maker_.get(), maker_tag);
 }
 
 void ManagerServer::run() {
-  for (;;) turn();
+  while (maker_lives_) turn();
 }
 
 sys::Deadline ManagerServer::next_deadline() const {
@@ -69,6 +79,10 @@ void ManagerServer::turn() {
 
 void ManagerServer::on_event(std::uint64_t tag) {
   if (tag == listener_tag) return accept_strangers();
+  if (tag == maker_tag) {
+    maker_lives_ = false;
+    return;
+  }
   const ClientId id = tag >> 1;
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;  // cut off a moment ago
@@ -120,8 +134,8 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
     sys::Descriptor process = peer.pid == 0 ? sys::Descriptor() : open_sentinel(peer.pid);
     if (!send_greeting(socket.get())) return;
     const ClientId id = ++last_id_;
-    watch(socket.get(), id, Source::socket);
-    if (process) watch(process.get(), id, Source::process);
+    watch(socket.get(), tag_of(id, Source::socket));
+    if (process) watch(process.get(), tag_of(id, Source::process));
     const auto until = sys::Deadline::after(patience_);
     clients_.emplace(id, Client{Connection(std::move(socket)), std::move(process), until});
     strangers_.emplace(until.when(), id);
@@ -130,9 +144,8 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
   }
 }
 
-void ManagerServer::watch(int descriptor, ClientId id, Source source) {
-  epoll_event event{.events = EPOLLIN,
-                    .data = {.u64 = id << 1 | static_cast<std::uint64_t>(source)}};
+void ManagerServer::watch(int descriptor, std::uint64_t tag) {
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = tag}};
   sys::check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event), "epoll_ctl");
 }
 

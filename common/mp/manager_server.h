@@ -28,10 +28,12 @@ namespace forkecho::mp::managed {
 
 class ManagerServer {
  public:
-  /// `listener` as of listen_at. A stranger has `patience` to complete the handshake.
-  ManagerServer(sys::Descriptor listener, Bytes authkey, sys::Duration patience);
-  /// Serves until the process is killed. Throws std::system_error when the system fails it.
-  [[noreturn]] void run();
+  /// `listener` as of listen_at; `maker`, a descriptor that polls readable when there is nobody any
+  /// more to serve for. A stranger has `patience` to complete the handshake.
+  ManagerServer(sys::Descriptor listener, sys::Descriptor maker, Bytes authkey,
+                sys::Duration patience);
+  /// Serves until the maker ends. Throws std::system_error when the system fails it.
+  void run();
 
  private:
   struct Client {
@@ -40,7 +42,6 @@ class ManagerServer {
         process;  // polls readable at the client's death; none: not to be seen from here
     sys::Deadline admit_before;  // never: it is admitted
   };
-  enum class Source : std::uint64_t { socket, process };
 
   void turn();
   sys::Deadline next_deadline() const;
@@ -50,7 +51,7 @@ class ManagerServer {
   void stop_accepting_for_a_while();
   void accept_again();
   void receive_stranger(sys::Descriptor socket);
-  void watch(int descriptor, ClientId id, Source source);
+  void watch(int descriptor, std::uint64_t tag);
   void on_packet(ClientId id, Client& client);
   void on_process_end(ClientId id);
   bool serve_one(ClientId id, Client& client);
@@ -60,6 +61,8 @@ class ManagerServer {
   bool send_answer(Answers::Answer& answer);
 
   sys::Descriptor listener_;
+  sys::Descriptor maker_;
+  bool maker_lives_ = true;
   Bytes authkey_;
   sys::Duration patience_;
   sys::Descriptor epoll_;

@@ -517,4 +517,26 @@ using LockProxy = ManagedLockProxy<managed::Kind::lock>;
 /// Its holder may acquire it again, and releases it as often.
 using RLockProxy = ManagedLockProxy<managed::Kind::rlock>;
 
+/// Holds a manager's lock for a scope. A manager that has died in the meantime is no error at the
+/// scope's end: then there is no lock any more. The next call on the manager tells.
+template <typename LockOfManager>
+class ManagedLockGuard {
+ public:
+  explicit ManagedLockGuard(const LockOfManager& lock) : lock_(lock), acquired_(lock_.acquire()) {}
+  ManagedLockGuard(const ManagedLockGuard&) = delete;
+  ManagedLockGuard& operator=(const ManagedLockGuard&) = delete;
+  // A release that fails otherwise is a bug, and the end of the program.
+  ~ManagedLockGuard() {  // NOLINT(bugprone-exception-escape)
+    try {
+      lock_.release();
+    } catch (const ManagerDied&) {
+    }
+  }
+  bool owner_died() const { return acquired_ == Acquired::owner_died; }
+
+ private:
+  LockOfManager lock_;
+  Acquired acquired_;
+};
+
 }  // namespace forkecho::mp

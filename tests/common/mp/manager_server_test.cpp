@@ -2,12 +2,14 @@
 // that do is in manager_test.cpp.
 #include "common/mp/manager_server.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <random>
 
 #include "common/mp/manager.h"
@@ -15,6 +17,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/processes.h"
 #include "tests/support/soak.h"
+#include "tests/support/temp_dir.h"
 
 namespace forkecho::mp {
 namespace {
@@ -71,6 +74,17 @@ void send_with_descriptors(int socket, iovec part, std::span<int> descriptors) {
   header->cmsg_type = SCM_RIGHTS;
   std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
   sys::check_syscall(sendmsg(socket, &message, MSG_NOSIGNAL), "sendmsg");
+}
+
+/// As a mp::Connection sends what is too long for a packet.
+void send_large_message(int socket, int file) {
+  struct {
+    std::uint32_t kind = 1;
+    std::uint32_t reserved = 0;
+    std::uint64_t size = 100'000;
+  } header;
+  std::array<int, 1> descriptors{file};
+  send_with_descriptors(socket, {&header, sizeof header}, descriptors);
 }
 
 Bytes request_for(managed::ObjectId object, Kind kind, std::uint32_t op) {
@@ -153,15 +167,39 @@ TEST(ManagerServer, ALargeMessageMustBeAFileInMemory) {
   const Manager manager;
   Connection client = member(manager);
   const tests::Pipe pipe;  // the read of which would never return
-  struct {
-    std::uint32_t kind = 1;
-    std::uint32_t reserved = 0;
-    std::uint64_t size = 100'000;
-  } header;
-  std::array<int, 1> descriptors{pipe.read.get()};
-  send_with_descriptors(client.fileno(), {&header, sizeof header}, descriptors);
+  send_large_message(client.fileno(), pipe.read.get());
   EXPECT_TRUE(is_cut_off(client.fileno()));
   expect_serves(manager);
+}
+
+TEST(ManagerServer, ALargeMessageFromAFileOnADiskIsCutOff) {
+  const Manager manager;
+  const auto dict = manager.dict<int, int>();
+  const tests::TempDir folder;
+  const std::string path = folder.path("message");
+  Bytes request = request_for(dict.id(), Kind::dict, 5);  // size; what comes after is not looked at
+  request.resize(100'000);
+  std::ofstream(path).write(reinterpret_cast<const char*>(request.data()), std::ssize(request));
+  sys::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fcntl(file.get(), F_GET_SEALS) != -1) GTEST_SKIP() << "files are in memory here";
+  const Connection client = member(manager);
+  send_large_message(client.fileno(), file.get());
+  EXPECT_TRUE(is_cut_off(client.fileno()));
+  expect_serves(manager);
+}
+
+TEST(ManagerServer, EndsWithItsMaker) {
+  tests::Pipe maker;
+  sys::Descriptor listener = managed::listen_at(managed::random_address());
+  const pid_t server = tests::start_child([&] {
+    maker.write.reset();
+    managed::ManagerServer(std::move(listener), std::move(maker.read), {}, std::chrono::seconds(9))
+        .run();
+    return 0;
+  });
+  EXPECT_TRUE(tests::sleeps(server));
+  maker.write.reset();
+  EXPECT_EQ(tests::exitcode_of(server), 0);
 }
 
 TEST(ManagerServer, IsAsleepWhenThereIsNothingToDo) {
@@ -175,6 +213,9 @@ TEST(ManagerServer, IsAsleepWhenThereIsNothingToDo) {
 
 TEST(ManagerServer, KeepsNothingOpenThatItsMakerHasOpen) {
   const tests::Pipe pipe;
+  // With a higher number than the manager's own.
+  const sys::Descriptor high(
+      sys::check_syscall(fcntl(pipe.read.get(), F_DUPFD_CLOEXEC, pipe.write.get() + 20), "fcntl"));
   const Manager manager;
   EXPECT_TRUE(tests::eventually(patience(), [&] {
     for (const auto& [number, what] : tests::descriptors_of(*manager.pid())) {
@@ -199,20 +240,23 @@ TEST(ManagerServer, LetsGoOfEverythingThatAClientHadOpened) {
       patience(), [&] { return tests::descriptors_of(*manager.pid()).size() == before; }));
 }
 
-TEST(ManagerServer, OutOfDescriptorsItSleepsAndGoesOnWhenThereAreSome) {
-  ManagerOptions options;
-  options.handshake_patience = std::chrono::milliseconds(500);
-  const Manager manager(options);
-  const rlimit few{16, 16};
-  ASSERT_EQ(prlimit(*manager.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
-  std::vector<sys::Descriptor> strangers;
-  for (int i = 0; i < 20; ++i) strangers.push_back(stranger(manager));
-  // This one waits in the queue until the strangers' time is over.
-  EXPECT_EQ(tests::exitcode_in_child([&] {
-              expect_serves(manager);
-              return testing::Test::HasFailure() ? 1 : 0;
-            }),
-            0);
+TEST(ManagerServer, OutOfDescriptorsItWaitsAndGoesOnWhenThereAreSome) {
+  // Whether the last one is missing for a stranger's socket or for its process.
+  for (const rlim_t most : {16u, 17u}) {
+    ManagerOptions options;
+    options.handshake_patience = std::chrono::milliseconds(300);
+    const Manager manager(options);
+    const rlimit few{most, most};
+    ASSERT_EQ(prlimit(*manager.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    std::vector<sys::Descriptor> strangers;
+    for (int i = 0; i < 8; ++i) strangers.push_back(stranger(manager));
+    // This one waits in the queue until the first strangers' time is over.
+    EXPECT_EQ(tests::exitcode_in_child([&] {
+                expect_serves(manager);
+                return testing::Test::HasFailure() ? 1 : 0;
+              }),
+              0);
+  }
 }
 
 TEST(ManagerServer, DescriptorsThatAMemberAttachesAreClosed) {

@@ -96,6 +96,24 @@ TEST(Manager, AClientThatWaitsIsToldAtOnceWhenTheManagerIsKilled) {
   EXPECT_EQ(tests::exitcode_of(waiting), 0);
 }
 
+TEST(Manager, NewcomersAreToldAtOnceThatItWasKilled) {
+  const Manager manager;
+  const auto queue = manager.queue<int>();
+  kill(*manager.pid(), SIGKILL);
+  EXPECT_THROW(queue.put(1), ManagerDied);
+  const pid_t newcomer = tests::start_child([&] {
+    try {
+      queue.put(1);
+      return 1;
+    } catch (const ManagerDied&) {
+      return 0;
+    }
+  });
+  EXPECT_TRUE(tests::readable(mp::open_sentinel(newcomer).get(),
+                              sys::Deadline::after(managed::handshake_patience / 2)));
+  EXPECT_EQ(tests::exitcode_of(newcomer), 0);
+}
+
 TEST(Manager, ServesProgramsThatAreNoChildren) {
   PROVES("cpython:manager:test_remote");
   const Bytes key = random_authkey();

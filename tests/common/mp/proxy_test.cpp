@@ -286,6 +286,19 @@ TEST_F(LockOfAManager, ExcludesAndTellsOfADeadHolder) {
   EXPECT_EQ(lock.acquire(patience()), Acquired::yes);
 }
 
+TEST_F(LockOfAManager, AGuardHoldsItForAScope) {
+  const auto lock = manager.lock();
+  {
+    const ManagedLockGuard guard(lock);
+    EXPECT_FALSE(guard.owner_died());
+    EXPECT_THROW(lock.acquire(), std::logic_error);
+  }
+  EXPECT_EQ(lock.acquire(Deadline::immediately()), Acquired::yes);
+  lock.release();
+  const ManagedLockGuard guard(lock);
+  manager.shutdown();  // and the guard ends without an exception
+}
+
 TEST_F(LockOfAManager, AnRLockIsAcquiredAgainByItsHolder) {
   const auto lock = manager.rlock();
   EXPECT_EQ(lock.acquire(), Acquired::yes);

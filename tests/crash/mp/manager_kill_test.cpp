@@ -203,7 +203,7 @@ TEST(ManagerClientKilled, WhoIsKilledHoldingTheLockPassesItOnWithOwnerDied) {
       return 0;
     });
     ASSERT_TRUE(held.pass());
-    EXPECT_EQ(lock.acquire(patience()), Acquired::owner_died);
+    ASSERT_EQ(lock.acquire(patience()), Acquired::owner_died);
     lock.release();
     ASSERT_EQ(tests::exitcode_of(holder), -SIGKILL);
   }
@@ -225,9 +225,9 @@ TEST(ManagerClientKilled, AnItemHandedToWhoDiedUnawareComesBackOnce) {
     });
     ASSERT_EQ(tests::exitcode_of(getter), -SIGKILL);
     if (round % 2 == 0) {
-      EXPECT_EQ(queue.get(patience()), round);
+      ASSERT_EQ(queue.get(patience()), round);
     }
-    EXPECT_EQ(queue.get_nowait(), std::nullopt);
+    ASSERT_EQ(queue.get_nowait(), std::nullopt);
   }
   EXPECT_EQ(kills.count(), static_cast<unsigned>(rounds));
 }
