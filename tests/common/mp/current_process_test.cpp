@@ -74,8 +74,6 @@ TEST(ParentProcess, IsKnownByPidAndName) {
   EXPECT_EQ(child.exitcode(), 0);
 }
 
-// "alive" while it lives, "not alive" after its death; named for the case in process_test.cpp's
-// list.
 TEST(ParentProcess, ItsEndIsSeen) {
   const tests::AdoptOrphans adopt;
   for (const bool asked_before : {true, false}) {
@@ -84,6 +82,7 @@ TEST(ParentProcess, ItsEndIsSeen) {
     Gate killed;
     Process parent([&] {
       Process watcher([&] {
+        *child = getpid();
         ParentProcess& above = *parent_process();
         if (asked_before && tests::readable(above.sentinel(), sys::Deadline::immediately()))
           leave(1);
@@ -96,7 +95,6 @@ TEST(ParentProcess, ItsEndIsSeen) {
                   : 3);
       });
       watcher.start();
-      *child = *watcher.pid();
       pause();
     });
     parent.start();

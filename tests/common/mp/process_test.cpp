@@ -645,6 +645,7 @@ TEST(Process, SeesTheEndOfItsParent) {
   tests::Pipe said;
   Process parent({.name = "wake"}, [&] {
     Process child({.detached = true}, [&] {
+      *grandchild = getpid();
       const auto say = [&](const char* text) {
         return write(said.write.get(), text, std::strlen(text)) > 0;
       };
@@ -654,7 +655,6 @@ TEST(Process, SeesTheEndOfItsParent) {
       leave(say(above.is_alive() ? " alive" : " dead") ? 0 : 3);
     });
     child.start();
-    *grandchild = *child.pid();
     pause();
   });
   parent.start();

@@ -113,7 +113,7 @@ TEST_F(ProcessKilled, AParentAtAnyMomentTakesItsDaemonsWithIt) {
         if (failed != 0) return failed;
       }
     });
-    usleep(random() % 600);
+    usleep(static_cast<useconds_t>(random() % 600));
     kill(parent, SIGKILL);
     ASSERT_EQ(tests::exitcode_of(parent), -SIGKILL);
     ASSERT_TRUE(is_gone(tree));
@@ -123,7 +123,7 @@ TEST_F(ProcessKilled, AParentAtAnyMomentTakesItsDaemonsWithIt) {
 
 TEST_F(ProcessKilled, AnotherChildOutlivesItsParentAndIsAdopted) {
   PROVES("3.5");
-  for (const std::string& step : {"process.start.flushed", "process.start.forked"}) {
+  for (const std::string step : {"process.start.flushed", "process.start.forked"}) {
     for (int round = 0; round < 50; ++round) {
       Tree tree;
       tests::Gate go_on;
@@ -180,7 +180,7 @@ TEST_F(ProcessKilled, AChildAtAnyMomentIsSeenByItsParent) {
       for (;;) Process([] {}).start();  // dies within its own start, too
     });
     child.start();
-    usleep(random() % 300);
+    usleep(static_cast<useconds_t>(random() % 300));
     child.kill();
     expect_seen_dead(child);
     ASSERT_TRUE(everyone_ends());
