@@ -5,13 +5,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <limits>
 #include <stdexcept>
 #include <utility>
 
+#include "common/mp/lifeline.h"
 #include "common/mp/manager_server.h"
-#include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -21,10 +23,17 @@ using managed::ManagerOp;
 
 /// The manager's process inherits all that its maker has open. Pipes of others would never come to
 /// their end as long as it lives.
-void close_all_but_standard_and(int kept) {
+void close_all_but_standard_and(std::array<int, 2> kept) {
   constexpr unsigned last = std::numeric_limits<unsigned>::max();
-  if (kept > STDERR_FILENO + 1) syscall(SYS_close_range, STDERR_FILENO + 1, kept - 1, 0);
-  syscall(SYS_close_range, kept + 1, last, 0);
+  std::sort(kept.begin(), kept.end());
+  unsigned first = STDERR_FILENO + 1;
+  for (const int descriptor : kept) {
+    if (descriptor < static_cast<int>(first)) continue;
+    const auto spared = static_cast<unsigned>(descriptor);
+    if (spared > first) syscall(SYS_close_range, first, spared - 1, 0);
+    first = spared + 1;
+  }
+  syscall(SYS_close_range, first, last, 0);
 }
 
 /// Two descriptors for each thread of each client.
@@ -35,15 +44,12 @@ void allow_many_descriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void serve(int listener, pid_t maker, const ManagerOptions& options) {
-  close_all_but_standard_and(listener);
-  sys::Descriptor makers_end = open_sentinel(maker);
-  if (getppid() != maker) return;  // it has ended already, and its number may be another's
+[[noreturn]] void serve(int listener, const ManagerOptions& options) {
+  close_all_but_standard_and({listener, Lifeline::of_this_process()});
   allow_many_descriptors();
   // Control-C at a terminal reaches the whole group: the clients decide when the manager ends.
   std::signal(SIGINT, SIG_IGN);
-  managed::ManagerServer(sys::Descriptor(listener), std::move(makers_end), options.authkey,
-                         options.handshake_patience)
+  managed::ManagerServer(sys::Descriptor(listener), options.authkey, options.handshake_patience)
       .run();
 }
 
@@ -62,7 +68,7 @@ std::string next_name() {
 Manager::Manager(const ManagerOptions& options) : maker_(getpid()) {
   const std::string address = managed::random_address();
   sys::Descriptor listener = managed::listen_at(address);
-  process_.emplace([fd = listener.get(), maker = maker_, &options] { serve(fd, maker, options); });
+  process_.emplace([fd = listener.get(), &options] { serve(fd, options); });
   process_->set_name(next_name());
   process_->set_daemon(true);
   process_->start();

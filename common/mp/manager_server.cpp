@@ -19,7 +19,6 @@ namespace {
 
 /// What epoll says of a descriptor: a client's number and which of its two it is.
 constexpr std::uint64_t listener_tag = 0;
-constexpr std::uint64_t maker_tag = 1;
 constexpr sys::Duration pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 /// A client that is gone has at most an acknowledgement and a request behind it.
 constexpr int most_last_packets = 4;
@@ -37,19 +36,16 @@ bool is_shortage(int error) {
 
 }  // namespace
 
-ManagerServer::ManagerServer(sys::Descriptor listener, sys::Descriptor maker, Bytes authkey,
-                             sys::Duration patience)
+ManagerServer::ManagerServer(sys::Descriptor listener, Bytes authkey, sys::Duration patience)
     : listener_(std::move(listener)),
-      maker_(std::move(maker)),
       authkey_(std::move(authkey)),
       patience_(patience),
       epoll_(sys::check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
   watch(listener_.get(), listener_tag);
-  watch(maker_.get(), maker_tag);
 }
 
 void ManagerServer::run() {
-  while (maker_lives_) turn();
+  for (;;) turn();
 }
 
 sys::Deadline ManagerServer::next_deadline() const {
@@ -79,10 +75,6 @@ void ManagerServer::turn() {
 
 void ManagerServer::on_event(std::uint64_t tag) {
   if (tag == listener_tag) return accept_strangers();
-  if (tag == maker_tag) {
-    maker_lives_ = false;
-    return;
-  }
   const ClientId id = tag >> 1;
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;  // cut off a moment ago

@@ -28,12 +28,10 @@ namespace forkecho::mp::managed {
 
 class ManagerServer {
  public:
-  /// `listener` as of listen_at; `maker`, a descriptor that polls readable when there is nobody any
-  /// more to serve for. A stranger has `patience` to complete the handshake.
-  ManagerServer(sys::Descriptor listener, sys::Descriptor maker, Bytes authkey,
-                sys::Duration patience);
-  /// Serves until the maker ends. Throws std::system_error when the system fails it.
-  void run();
+  /// `listener` as of listen_at. A stranger has `patience` to complete the handshake.
+  ManagerServer(sys::Descriptor listener, Bytes authkey, sys::Duration patience);
+  /// Serves until the process is killed. Throws std::system_error when the system fails it.
+  [[noreturn]] void run();
 
  private:
   struct Client {
@@ -61,8 +59,6 @@ class ManagerServer {
   bool send_answer(Answers::Answer& answer);
 
   sys::Descriptor listener_;
-  sys::Descriptor maker_;
-  bool maker_lives_ = true;
   Bytes authkey_;
   sys::Duration patience_;
   sys::Descriptor epoll_;

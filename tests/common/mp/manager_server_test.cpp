@@ -188,20 +188,6 @@ TEST(ManagerServer, ALargeMessageFromAFileOnADiskIsCutOff) {
   expect_serves(manager);
 }
 
-TEST(ManagerServer, EndsWithItsMaker) {
-  tests::Pipe maker;
-  sys::Descriptor listener = managed::listen_at(managed::random_address());
-  const pid_t server = tests::start_child([&] {
-    maker.write.reset();
-    managed::ManagerServer(std::move(listener), std::move(maker.read), {}, std::chrono::seconds(9))
-        .run();
-    return 0;
-  });
-  EXPECT_TRUE(tests::sleeps(server));
-  maker.write.reset();
-  EXPECT_EQ(tests::exitcode_of(server), 0);
-}
-
 TEST(ManagerServer, IsAsleepWhenThereIsNothingToDo) {
   const Manager manager;
   const auto queue = manager.queue<int>();
