@@ -307,8 +307,27 @@ TEST(Condition, WhoWaitsLearnsThatTheLocksHolderWasKilled) {
               return raise(SIGKILL);  // and will never notify
             }),
             -SIGKILL);
-  EXPECT_TRUE(reaches(waiters.woken, 3));
-  EXPECT_EQ(*waiters.told_of_death, 1);
+  EXPECT_TRUE(reaches(waiters.told_of_death, 3));
+  EXPECT_EQ(*waiters.woken, 0);
+}
+
+TEST(Condition, AllWhoWaitLookAgainWhoeverWasToldOfTheDeath) {
+  Lock lock;
+  Condition condition(lock);
+  Condition other(lock);
+  Waiters waiters(condition);
+  Waiters others(other);
+  waiters.start(1, 0);
+  others.start(0, 1);
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              lock.acquire();
+              return raise(SIGKILL);
+            }),
+            -SIGKILL);
+  lock.acquire();  // may be the one that is told; it notifies nobody
+  lock.release();
+  EXPECT_TRUE(reaches(waiters.told_of_death, 1));
+  EXPECT_TRUE(reaches(others.told_of_death, 1));
 }
 
 TEST(Condition, WaitForTellsOfADeathOnTheWay) {
