@@ -17,7 +17,10 @@ TEST(EventKilled, SettersAndWaitersAtAnyMoment) {
   Event event;
   tests::Survivors setters;
   tests::Survivors waiters;
-  waiters.start(3, [&] { return event.wait(tests::patience()) ? 0 : 1; });
+  waiters.start(3, [&] {
+    sched_yield();  // or the victims would hardly come to run
+    return event.wait(tests::patience()) ? 0 : 1;
+  });
   setters.start(1, [&] {
     event.set();
     event.clear();
