@@ -1,13 +1,18 @@
 #include "common/mp/connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <initializer_list>
 #include <string>
 #include <utility>
 
@@ -42,6 +47,16 @@ sys::Descriptor attached(msghdr& message) {
   return sys::Descriptor(descriptor);
 }
 
+/// Calls `call` again as long as it fails with one of `errors`.
+template <typename Call>
+ssize_t again_if(std::initializer_list<int> errors, Call call) {
+  for (;;) {
+    const ssize_t result = call();
+    if (result != -1 || std::find(errors.begin(), errors.end(), errno) == errors.end())
+      return result;
+  }
+}
+
 /// False when the deadline passed first.
 bool wait_for(int socket, short events, sys::Deadline deadline) {
   pollfd entry{.fd = socket, .events = events, .revents = 0};
@@ -65,13 +80,24 @@ sys::Descriptor memory_file_of(BytesView bytes) {
   return file;
 }
 
+/// Whether reading `size` bytes can be done at once: only files in memory have seals, the read of
+/// any other could wait for whoever provides it.
+bool is_memory_file(const sys::Descriptor& file, std::size_t size) {
+  struct stat status {};
+  return fcntl(file.get(), F_GET_SEALS) != -1 && fstat(file.get(), &status) == 0 &&
+         std::cmp_greater_equal(status.st_size, size);
+}
+
 /// Read and not mapped: a file that its sender shortens must not become a fault of ours.
 Bytes content_of(const sys::Descriptor& file, std::size_t size) {
+  if (!is_memory_file(file, size))
+    throw DecodeError("a large message that is no file in memory of its size");
   Bytes content(size);
   for (std::size_t have = 0; have < size;) {
     const ssize_t count = sys::check_syscall(sys::retry_on_interrupt([&] {
-      return pread(file.get(), content.data() + have, size - have, static_cast<off_t>(have));
-    }),
+                                               return pread(file.get(), content.data() + have,
+                                                            size - have, static_cast<off_t>(have));
+                                             }),
                                              "read of a large message");
     if (count == 0) throw DecodeError("a large message is shorter than announced");
     have += static_cast<std::size_t>(count);
@@ -117,11 +143,16 @@ bool Connection::send_bytes(BytesView bytes, sys::Deadline deadline) {
   if (bytes.size() > largest_message)
     throw std::length_error("a message of " + std::to_string(bytes.size()) +
                             " bytes: the largest is " + std::to_string(largest_message));
-  if (bytes.size() <= inline_limit)
-    return send_packet({Kind::bytes, 0, bytes.size()}, bytes, -1, deadline);
+  if (bytes.size() > inline_limit) return send_large(bytes, deadline);
+  const Sent sent = send_packet({Kind::bytes, 0, bytes.size()}, bytes, -1, deadline);
+  return sent == Sent::too_long ? send_large(bytes, deadline) : sent == Sent::yes;
+}
+
+bool Connection::send_large(BytesView bytes, sys::Deadline deadline) {
   const sys::Descriptor file = memory_file_of(bytes);
   FORKECHO_MP_STEP("connection.send.file_written");
-  return send_packet({Kind::memory_file, 0, bytes.size()}, {}, file.get(), deadline);
+  const Header header{Kind::memory_file, 0, bytes.size()};
+  return send_packet(header, {}, file.get(), deadline) == Sent::yes;
 }
 
 void Connection::send_descriptor(int descriptor) {
@@ -129,8 +160,8 @@ void Connection::send_descriptor(int descriptor) {
   send_packet({Kind::descriptor, 0, 0}, {}, descriptor, sys::Deadline::never());
 }
 
-bool Connection::send_packet(const Header& header, BytesView bytes, int descriptor,
-                             sys::Deadline deadline) {
+Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, int descriptor,
+                                         sys::Deadline deadline) {
   std::array<iovec, 2> parts{{{const_cast<Header*>(&header), sizeof header},
                               {const_cast<std::byte*>(bytes.data()), bytes.size()}}};
   msghdr message{};
@@ -141,18 +172,18 @@ bool Connection::send_packet(const Header& header, BytesView bytes, int descript
   const int flags = MSG_NOSIGNAL | (deadline.is_never() ? 0 : MSG_DONTWAIT);
   FORKECHO_MP_STEP("connection.send.begin");
   while (sendmsg(socket_.get(), &message, flags) == -1) {
-    if (errno == EINTR) continue;
+    // The reset is told once, of whatever call comes next; then the end is as it would have been.
+    if (errno == EINTR || errno == ECONNRESET) continue;
+    if (errno == EMSGSIZE && header.kind == Kind::bytes) return Sent::too_long;
     if (errno != EAGAIN) sys::throw_errno(errno, "send on a connection");
-    if (!wait_for(socket_.get(), POLLOUT, deadline)) return false;
+    if (!wait_for(socket_.get(), POLLOUT, deadline)) return Sent::no_room;
   }
   FORKECHO_MP_STEP("connection.send.sent");
-  return true;
+  return Sent::yes;
 }
 
-std::optional<Connection::Packet> Connection::receive_packet() {
-  check_may_receive();
+Connection::Met Connection::receive_packet(Packet& packet, int flags) {
   if (!packet_) packet_ = std::make_unique_for_overwrite<std::byte[]>(inline_limit);
-  Packet packet{};
   std::array<iovec, 2> parts{
       {{&packet.header, sizeof packet.header}, {packet_.get(), inline_limit}}};
   msghdr message{};
@@ -160,36 +191,64 @@ std::optional<Connection::Packet> Connection::receive_packet() {
   message.msg_iovlen = parts.size();
   Control control;
   message.msg_control = control.room.data();
-  message.msg_controllen = control.room.size();
+  message.msg_controllen = CMSG_LEN(sizeof(int));  // the padding would hold a second descriptor
   FORKECHO_MP_STEP("connection.recv.begin");
-  const ssize_t count = sys::retry_on_interrupt(
-      [&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC); });
+  // A peer that ended with messages of ours unread resets the connection. That is told before the
+  // messages that it had sent, once: they come with the calls that follow.
+  const ssize_t count = again_if({EINTR, ECONNRESET}, [&] {
+    return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | flags);
+  });
   FORKECHO_MP_STEP("connection.recv.received");
-  // A peer that ended with messages of ours unread resets the connection: an end like another.
-  if (count == 0 || (count == -1 && errno == ECONNRESET)) return std::nullopt;
+  if (count == 0) return Met::end_of_file;
+  if (count == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Met::nothing;
   sys::check_syscall(count, "receive on a connection");
   packet.descriptor = attached(message);
-  if (static_cast<std::size_t>(count) < sizeof packet.header || (message.msg_flags & MSG_TRUNC) != 0)
+  if (static_cast<std::size_t>(count) < sizeof packet.header ||
+      (message.msg_flags & MSG_TRUNC) != 0)
     throw DecodeError("a packet that no mp::Connection has sent");
+  if ((message.msg_flags & MSG_CTRUNC) != 0)
+    sys::throw_errno(EMFILE, "receive of a descriptor on a connection");
   packet.bytes = {packet_.get(), static_cast<std::size_t>(count) - sizeof packet.header};
-  return packet;
+  return Met::message;
 }
 
-std::optional<BytesView> Connection::receive() {
-  auto packet = receive_packet();
-  if (!packet) return std::nullopt;
-  switch (packet->header.kind) {
+BytesView Connection::message_of(const Packet& packet) {
+  switch (packet.header.kind) {
     case Kind::bytes:
-      return packet->bytes;
+      if (packet.header.size == packet.bytes.size()) return packet.bytes;
+      break;
     case Kind::memory_file:
-      if (!packet->descriptor || packet->header.size > largest_message)
-        throw DecodeError("a large message that no mp::Connection has sent");
-      large_ = content_of(packet->descriptor, packet->header.size);
+      if (!packet.descriptor || packet.header.size > largest_message) break;
+      large_ = content_of(packet.descriptor, packet.header.size);
       return large_;
     case Kind::descriptor:
       throw std::logic_error("the next message is a descriptor: recv_descriptor takes it");
   }
-  throw DecodeError("a message of unknown kind");
+  throw DecodeError("a packet that no mp::Connection has sent");
+}
+
+std::optional<BytesView> Connection::receive() {
+  check_may_receive();
+  Packet packet{};
+  Met met = Met::nothing;
+  while (met == Met::nothing) met = receive_packet(packet, 0);
+  if (met == Met::end_of_file) return std::nullopt;
+  return message_of(packet);
+}
+
+Connection::Attempt Connection::attempt_recv(Wait wait) {
+  check_may_receive();
+  Packet packet{};
+  const Met met = receive_packet(packet, wait == Wait::no ? MSG_DONTWAIT : 0);
+  return {met, met == Met::message ? message_of(packet) : BytesView{}};
+}
+
+void Connection::set_patience(sys::Duration patience) {
+  const auto us = std::max(std::chrono::microseconds(1),
+                           std::chrono::duration_cast<std::chrono::microseconds>(patience));
+  const timeval limit{.tv_sec = us.count() / 1'000'000, .tv_usec = us.count() % 1'000'000};
+  sys::check_syscall(setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit),
+                     "setsockopt SO_RCVTIMEO");
 }
 
 std::optional<Bytes> Connection::recv_bytes() {
@@ -202,6 +261,7 @@ std::optional<Bytes> Connection::recv_bytes() {
 std::optional<std::size_t> Connection::recv_bytes_into(std::span<std::byte> buffer) {
   const auto bytes = receive();
   if (!bytes) return std::nullopt;
+  const Release after{large_};
   if (bytes->size() > buffer.size()) throw BufferTooShort(Bytes(bytes->begin(), bytes->end()));
   if (!bytes->empty()) std::memcpy(buffer.data(), bytes->data(), bytes->size());
   return bytes->size();
@@ -213,11 +273,14 @@ bool Connection::poll(sys::Deadline deadline) const {
 }
 
 std::optional<sys::Descriptor> Connection::recv_descriptor() {
-  auto packet = receive_packet();
-  if (!packet) return std::nullopt;
-  if (packet->header.kind != Kind::descriptor || !packet->descriptor)
+  check_may_receive();
+  Packet packet{};
+  Met met = Met::nothing;
+  while (met == Met::nothing) met = receive_packet(packet, 0);
+  if (met == Met::end_of_file) return std::nullopt;
+  if (packet.header.kind != Kind::descriptor || !packet.descriptor)
     throw std::logic_error("the next message is not a descriptor");
-  return std::move(packet->descriptor);
+  return std::move(packet.descriptor);
 }
 
 struct Pipe::Ends {

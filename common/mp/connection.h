@@ -4,9 +4,10 @@
 //   ours.send(std::string("hello"));            // in one process
 //   theirs.recv<std::string>();                 // in another, after a fork: "hello"
 //
-// A message arrives whole or not at all, however its sender dies: up to inline_limit it is one packet
-// of a SOCK_SEQPACKET socket, above it lies in a memory file whose descriptor is the packet. Several
-// processes may therefore send on one end, or receive on one, without a lock.
+// A message arrives whole or not at all, however its sender dies: up to inline_limit it is one
+// packet of a SOCK_SEQPACKET socket, above it lies in a memory file whose descriptor is the packet.
+// Several processes may therefore send on one end, or receive on one, without a lock. What a
+// process had sent before it died is received before the end of file is.
 //
 // After a fork each side closes the end that it does not use (close), or end of file never comes:
 // every child inherits every end that is open. One Connection object is not safe between threads.
@@ -40,14 +41,16 @@ class Connection {
   enum class Direction { both, receive_only, send_only };
   /// The longest message in bytes. A longer one is std::length_error.
   static constexpr std::size_t largest_message = std::size_t{1} << 30;
-  /// Up to here a message is one packet: it fits the default send buffer of Linux several times.
+  /// Up to here a message is one packet: it fits the default send buffer of Linux several times. A
+  /// socket with a smaller buffer sends a memory file for what does not fit.
   static constexpr std::size_t inline_limit = std::size_t{48} << 10;
 
   /// Takes a connected SOCK_SEQPACKET socket over.
   explicit Connection(sys::Descriptor socket, Direction direction = Direction::both);
 
   /// False when the other side did not make room before the deadline: then nothing was sent. Throws
-  /// std::system_error (EPIPE) when the other side has closed, std::length_error for a message
+  /// std::system_error (EPIPE) when the other side has closed, (EMFILE, ENOMEM, ETOOMANYREFS) when
+  /// the system has no room for the memory file of a large message, std::length_error for a message
   /// above largest_message, std::logic_error on a receive-only or closed connection.
   template <typename T>
   bool send(const T& value, sys::Deadline deadline = sys::Deadline::never()) {
@@ -57,16 +60,32 @@ class Connection {
 
   /// The next message; empty at end of file: the other side was closed, or killed, everywhere.
   /// Waits without a deadline; poll first for one. Throws DecodeError when the message is no T,
-  /// std::logic_error when it is a descriptor, or on a send-only or closed connection.
+  /// std::logic_error when it is a descriptor, or on a send-only or closed connection, and
+  /// std::system_error (EMFILE) when a large message finds no free descriptor here; a message that
+  /// was received with an error is lost.
   template <typename T>
   std::optional<T> recv() {
     const auto bytes = receive();
     if (!bytes) return std::nullopt;
+    const Release after{large_};
     return decode<T>(*bytes);
   }
   std::optional<Bytes> recv_bytes();
   /// Into `buffer`; the message's length. BufferTooShort when it does not fit.
   std::optional<std::size_t> recv_bytes_into(std::span<std::byte> buffer);
+
+  /// What a bounded attempt to receive met.
+  enum class Met { message, end_of_file, nothing };
+  struct Attempt {
+    Met met;
+    BytesView bytes;  // of the message, until the next receive
+  };
+  enum class Wait { no, within_patience };
+  /// Receives without waiting, or waits no longer than set_patience said: one system call.
+  /// `nothing` when no message came. Throws as recv.
+  Attempt attempt_recv(Wait wait);
+  /// How long Wait::within_patience waits, at least a microsecond; for ever until it is set.
+  void set_patience(sys::Duration patience);
 
   /// Whether recv would return at once, waiting for that until the deadline. True at end of file.
   bool poll(sys::Deadline deadline = sys::Deadline::immediately()) const;
@@ -87,8 +106,16 @@ class Connection {
  private:
   struct Header;
   struct Packet;
-  bool send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
-  std::optional<Packet> receive_packet();
+  enum class Sent { yes, no_room, too_long };
+  /// Gives the memory of a large message back at the end of a scope.
+  struct Release {
+    ~Release() { Bytes().swap(large); }
+    Bytes& large;
+  };
+  bool send_large(BytesView bytes, sys::Deadline deadline);
+  Sent send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
+  Met receive_packet(Packet& packet, int flags);
+  BytesView message_of(const Packet& packet);
   /// The bytes of the next message, valid until the next call.
   std::optional<BytesView> receive();
   void check_may_send() const;

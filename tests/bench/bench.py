@@ -9,19 +9,17 @@ import argparse
 import json
 import pathlib
 import signal
-import subprocess
 import sys
 
 import machine
 import memory
+import mp
 import network
 import rates
 import report
-import stats
-from processes import BenchError, end_group, start
+from processes import BenchError
 
-PROCESS_COUNT = 5000
-SECTIONS = ("memory", "held", "process", "crr", "rr")  # in this order: TIME_WAIT disturbs memory
+SECTIONS = ("memory", "held", "mp", "crr", "rr")  # in this order: TIME_WAIT disturbs memory
 EXTRA_SECTIONS = ("self-memory", "self")
 
 
@@ -83,20 +81,13 @@ def held_section(options):
     return result
 
 
-def _fork_exit_wait(options):
-    process = start([options.build / "ceiling" / "fork_exit_wait", PROCESS_COUNT],
-                    stdout=subprocess.PIPE)
-    try:
-        output = process.communicate(timeout=60)[0]
-    finally:
-        end_group(process)
-    return json.loads(output)["ns_each"]
-
-
-def process_section(options):
-    spread = stats.Spread.of([_fork_exit_wait(options) for _ in range(options.rounds)])
-    report.show_process(spread, PROCESS_COUNT)
-    return {"ns_each": spread}
+def mp_section(options):
+    report.show_mp_heading(options.rounds)
+    results = []
+    for line in mp.lines(options.build):
+        results.append(mp.measure(line, options.rounds))
+        report.show_mp(results[-1])
+    return results
 
 
 def crr_section(options):
@@ -113,7 +104,7 @@ def self_section(options):
                         rates.self_ratios(options.build))
 
 
-RUN = {"memory": memory_section, "held": held_section, "process": process_section,
+RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
        "crr": crr_section, "rr": rr_section, "self-memory": self_memory_section,
        "self": self_section}
 
@@ -132,6 +123,8 @@ def all_good(results):
 
 def check_programs(options, sections):
     needed = ["ceiling/fork_loop", "ceiling/drive"]
+    if "mp" in sections:
+        needed.append("mp_speed")
     if set(sections) & {"memory", "held", "crr", "rr"}:
         needed.append("forkechod")
     for name in needed:

@@ -100,11 +100,23 @@ def show_held(result):
     show(f"  a process for each: {_verdict(result['met'])}")
 
 
-def show_process(spread, count):
+def _time(ns):
+    return f"{ns:,.1f} ns" if ns < 10_000 else f"{ns / 1000:,.1f} us"
+
+
+def show_mp_heading(rounds):
     show()
-    show(f"fork, _exit, waitpid (bare, {count:,} in each of {len(spread.samples)} rounds): "
-         f"{spread.median / 1000:.1f} us each, "
-         f"{spread.lowest / 1000:.1f}-{spread.highest / 1000:.1f}")
+    show(f"common/mp against what is beneath it, and CPython (medians of {rounds} interleaved rounds)")
+    show(f"  {'':<42}{'ours':>14}{'the other':>14}{'ratio':>8}  {'range':<15}{'target':<10}verdict")
+
+
+def show_mp(line):
+    ours, other, ratio = line["ns_each"]["ours"], line["ns_each"]["other"], line["ratio"]
+    spread = f"{ratio.lowest:.3f}-{ratio.highest:.3f}"
+    show(f"  {line['name']:<42}{_time(ours.median):>14}{_time(other.median):>14}"
+         f"{ratio.median:>8.3f}  {spread:<15}{str(line['target']):<10}{_verdict(line['met'])}")
+    if not line["same_result"]:
+        show("    the results DIFFER")
 
 
 def write_json(path, result):

@@ -1,0 +1,52 @@
+"""Installs the multiprocessing library and builds a program outside the project against it."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(os.environ["FORKECHO_BUILD"])
+OUTSIDE = pathlib.Path(__file__).resolve().parent / "package"
+
+
+def run(*command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=240)
+    if done.returncode != 0:
+        raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+class Package(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="forkecho-package-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.prefix = self.folder / "prefix"
+        run("cmake", "--install", BUILD, "--prefix", self.prefix, "--component", "mp")
+
+    def test_a_program_outside_is_built_and_runs(self):
+        outside = self.folder / "outside"
+        run("cmake", "-S", OUTSIDE, "-B", outside, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", outside)
+        self.assertEqual(run(outside / "outside"), "done 42 0\n")
+
+    def test_nothing_but_headers_the_library_and_the_package_is_installed(self):
+        folders = {path.relative_to(self.prefix).parts[0] for path in self.prefix.rglob("*")}
+        self.assertEqual(folders, {"include", "lib"})
+        suffixes = {path.suffix for path in self.prefix.rglob("*") if path.is_file()}
+        self.assertEqual(suffixes, {".h", ".a", ".cmake"})
+
+    def test_every_installed_header_stands_alone(self):
+        include = self.prefix / "include"
+        lines = [f'#include "{path.relative_to(include / "forkecho")}"'
+                 for path in sorted(include.rglob("*.h"))]
+        self.assertGreater(len(lines), 10)
+        for line in lines:
+            source = self.folder / "alone.cpp"
+            source.write_text(line + "\n", encoding="utf-8")
+            run("c++", "-std=c++20", "-fsyntax-only", "-I", include / "forkecho", source)
+
+
+if __name__ == "__main__":
+    unittest.main()
