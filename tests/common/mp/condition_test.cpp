@@ -34,8 +34,9 @@ class Waiters {
     for (const pid_t pid : processes_) EXPECT_EQ(tests::exitcode_of(pid), 0);
   }
 
+  /// What does not end their waits in good time does not end them in the test's.
   /// Returns once all of them wait: they have given up the lock, which the caller then acquires.
-  void start(int processes, int threads, sys::Duration limit = std::chrono::seconds(20)) {
+  void start(int processes, int threads, sys::Duration limit = std::chrono::seconds(40)) {
     for (int i = 0; i < processes; ++i)
       processes_.push_back(tests::start_child([&] { return wait(limit); }));
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, limit] { wait(limit); });
