@@ -45,25 +45,20 @@ Waited Condition::wait(sys::Deadline deadline) {
   check_holds_lock();
   const Waiter& mine = register_caller();
   FORKECHO_MP_STEP("condition.wait.registered");
-  Acquired retaken = Acquired::yes;
+  const unsigned deaths_before = deaths();
   do {
     const unsigned levels = with_lock([](auto& lock) { return lock.release_all(); });
     FORKECHO_MP_STEP("condition.wait.released");
-    sleep_until_notified(mine, deadline);
+    sleep_until_notified(mine, deaths_before, deadline);
     FORKECHO_MP_STEP("condition.wait.woken");
-    retaken = retake(levels);
-  } while (mine.stage != notified && retaken != Acquired::owner_died && !deadline.passed());
-  return {.done = leave(), .owner_died = retaken == Acquired::owner_died};
+    with_lock([&](auto& lock) { lock.acquire_levels(levels); });
+    FORKECHO_MP_STEP("condition.wait.retaken");
+  } while (mine.stage != notified && deaths() == deaths_before && !deadline.passed());
+  return {.done = leave(), .owner_died = deaths() != deaths_before};
 }
 
-Acquired Condition::retake(unsigned levels) {
-  const Acquired retaken = with_lock([&](auto& lock) { return lock.acquire_levels(levels); });
-  FORKECHO_MP_STEP("condition.wait.retaken");
-  if (retaken == Acquired::owner_died) {
-    const Section section(*this);
-    notify_waiting(waiters_.rows_in_use());
-  }
-  return retaken;
+unsigned Condition::deaths() {
+  return with_lock([](auto& lock) { return lock.deaths(); });
 }
 
 Condition::Waiter& Condition::register_caller() {
@@ -76,11 +71,12 @@ Condition::Waiter& Condition::register_caller() {
   return mine;
 }
 
-void Condition::sleep_until_notified(const Waiter& mine, sys::Deadline deadline) {
-  const auto lock_is_orphaned = [&] {
-    return with_lock([](auto& lock) { return lock.is_orphaned(); });
+void Condition::sleep_until_notified(const Waiter& mine, unsigned deaths_before,
+                                     sys::Deadline deadline) {
+  const auto holder_died = [&] {
+    return deaths() != deaths_before || with_lock([](auto& lock) { return lock.is_orphaned(); });
   };
-  while (mine.stage != notified && !deadline.passed() && !lock_is_orphaned()) {
+  while (mine.stage != notified && !holder_died() && !deadline.passed()) {
     sleep_on_word(mine.stage, waiting, deadline);
     FORKECHO_MP_STEP("condition.wait.looking");
     const Section section(*this);
@@ -101,10 +97,6 @@ bool Condition::leave() {
 void Condition::notify(unsigned n) {
   check_holds_lock();
   const Section section(*this);
-  notify_waiting(n);
-}
-
-void Condition::notify_waiting(std::size_t n) {
   settle();
   const std::uint64_t horizon = state_->tickets.load();
   for (Waiter* const next : longest_waiting(n, horizon)) {

@@ -11,6 +11,11 @@
 // the next holder of the lock is told of the death, too. A notifier that is killed has notified so
 // many as it came to; those whose wake-up it did not send wake within longest_sleep.
 //
+// Who was killed while it held the lock may have been about to notify. So all who wait, with
+// whatever condition of that lock, look again: within longest_sleep their wait ends with
+// owner_died, and wait_for asks its predicate. Who repairs what the lock guards need not notify
+// them.
+//
 // Make it, and the lock, before the fork; all children share it. The lock must outlive it. Safe
 // between processes and threads, and against a kill at any instruction.
 #pragma once
@@ -32,11 +37,12 @@
 namespace forkecho::mp {
 
 /// How a wait ended; by itself it is true when it was notified (wait), or when the predicate held
-/// (wait_for), and false when the deadline passed first.
+/// (wait_for), and false when the deadline passed first, or a wait ended with owner_died.
 struct Waited {
   bool done = false;
-  /// A holder of the lock was killed while it held it: what the lock guards may be half-done. Ends
-  /// a wait by itself.
+  /// A holder of the lock was killed while it held it, since the wait began: what the lock guards
+  /// may be half-done, or was repaired by whom acquire told first. Ends a wait, before its
+  /// deadline.
   bool owner_died = false;
   operator bool() const { return done; }  // NOLINT(google-explicit-constructor): reads as Python's
 };
@@ -60,7 +66,7 @@ class Condition {
   /// wait than HolderTable has room for; either before anything has changed.
   Waited wait(sys::Deadline deadline = sys::Deadline::never());
   /// Waits again and again until predicate(), called under the lock, is true, or the deadline has
-  /// passed.
+  /// passed; owner_died when one of the waits said so.
   template <typename Predicate>
   Waited wait_for(Predicate predicate, sys::Deadline deadline = sys::Deadline::never());
 
@@ -87,9 +93,8 @@ class Condition {
   auto with_lock(Act act);
   void check_holds_lock();
   Waiter& register_caller();
-  void sleep_until_notified(const Waiter& mine, sys::Deadline deadline);
-  Acquired retake(unsigned levels);
-  void notify_waiting(std::size_t n);
+  void sleep_until_notified(const Waiter& mine, unsigned deaths_before, sys::Deadline deadline);
+  unsigned deaths();
   bool leave();
   void settle();
   void hand_on(const Waiter& dead);

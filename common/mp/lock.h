@@ -7,6 +7,8 @@
 // the object releases it; while another thread of the process holds it, it must not be destroyed.
 #pragma once
 
+#include <atomic>
+
 #include "common/mp/raw_shared.h"
 #include "common/mp/robust_mutex.h"
 #include "common/sys/deadline.h"
@@ -19,19 +21,24 @@ class Lock {
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
   // A release that fails is a bug, and the end of the program.
-  ~Lock() { mutex_->unlock_before_unmapping(); }  // NOLINT(bugprone-exception-escape)
+  ~Lock() { state_->mutex.unlock_before_unmapping(); }  // NOLINT(bugprone-exception-escape)
 
   /// The caller holds the lock unless the answer is timed_out. std::logic_error when the calling
   /// thread holds it already.
   Acquired acquire(sys::Deadline deadline = sys::Deadline::never()) {
-    return mutex_->lock(deadline);
+    const Acquired acquired = state_->mutex.lock(deadline);
+    if (acquired == Acquired::owner_died) state_->deaths.fetch_add(1);
+    return acquired;
   }
   /// std::logic_error when the calling thread does not hold it.
-  void release() { mutex_->unlock(); }
+  void release() { state_->mutex.unlock(); }
   /// Whether the calling thread holds it.
-  bool held_by_caller() const { return mutex_->held_by_caller(); }
+  bool held_by_caller() const { return state_->mutex.held_by_caller(); }
   /// Whether its holder died, and nobody was told yet.
-  bool is_orphaned() const { return mutex_->is_orphaned(); }
+  bool is_orphaned() const { return state_->mutex.is_orphaned(); }
+
+  /// How often an acquire has returned owner_died.
+  unsigned deaths() const { return state_->deaths.load(); }
 
   /// For Condition, which gives up every level that its caller holds, here always 1, and takes as
   /// many again.
@@ -42,7 +49,11 @@ class Lock {
   Acquired acquire_levels(unsigned) { return acquire(); }
 
  private:
-  RawValue<RobustMutex> mutex_;
+  struct State {
+    RobustMutex mutex;
+    std::atomic<unsigned> deaths;
+  };
+  RawValue<State> state_;
 };
 
 /// Holds a Lock, an RLock or a Condition for a scope, without a deadline.

@@ -33,6 +33,7 @@ class RLock {
     } else if (*acquired != Acquired::timed_out) {
       FORKECHO_MP_STEP("rlock.acquire.locked");
       set_levels(1);
+      if (*acquired == Acquired::owner_died) state_->deaths.fetch_add(1);
     }
     return acquired.value_or(Acquired::yes);
   }
@@ -48,6 +49,9 @@ class RLock {
   bool held_by_caller() const { return state_->mutex.held_by_caller(); }
   /// Whether its holder died, and nobody was told yet.
   bool is_orphaned() const { return state_->mutex.is_orphaned(); }
+
+  /// How often an acquire has returned owner_died.
+  unsigned deaths() const { return state_->deaths.load(); }
 
   /// For Condition: gives up all levels, and returns how many there were. std::logic_error when the
   /// calling thread does not hold it.
@@ -71,6 +75,7 @@ class RLock {
     RobustMutex mutex;
     std::atomic<unsigned> levels;
     std::atomic<bool> untold_death;
+    std::atomic<unsigned> deaths;
   };
 
   unsigned levels() const { return state_->levels.load(std::memory_order_relaxed); }

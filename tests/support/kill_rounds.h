@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -89,6 +90,23 @@ inline void kill_each_at_random(int times, const std::function<void()>& act) {
     std::this_thread::sleep_for(std::chrono::microseconds(microseconds(random)));
     kill(victim, SIGKILL);
     ASSERT_EQ(exitcode_of(victim), -SIGKILL);
+  }
+}
+
+/// Calls body() in so many processes at once, for tests that sleep more than they work.
+inline void side_by_side(int count, const std::function<void()>& body) {
+  std::vector<pid_t> lanes;
+  for (int i = 0; i < count; ++i) {
+    lanes.push_back(start_child([&] {
+      alarm(0);
+      body();
+      return testing::Test::HasFailure() ? 1 : 0;
+    }));
+  }
+  for (const pid_t lane : lanes) {
+    int status = 0;
+    sys::check_syscall(waitpid(lane, &status, 0), "waitpid");
+    EXPECT_EQ(status, 0) << "see its failures above";
   }
 }
 

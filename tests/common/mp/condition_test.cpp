@@ -34,8 +34,9 @@ class Waiters {
     for (const pid_t pid : processes_) EXPECT_EQ(tests::exitcode_of(pid), 0);
   }
 
+  /// What does not end their waits in good time does not end them in the test's.
   /// Returns once all of them wait: they have given up the lock, which the caller then acquires.
-  void start(int processes, int threads, sys::Duration limit = std::chrono::seconds(20)) {
+  void start(int processes, int threads, sys::Duration limit = std::chrono::seconds(40)) {
     for (int i = 0; i < processes; ++i)
       processes_.push_back(tests::start_child([&] { return wait(limit); }));
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, limit] { wait(limit); });
@@ -307,8 +308,27 @@ TEST(Condition, WhoWaitsLearnsThatTheLocksHolderWasKilled) {
               return raise(SIGKILL);  // and will never notify
             }),
             -SIGKILL);
-  EXPECT_TRUE(reaches(waiters.woken, 3));
-  EXPECT_EQ(*waiters.told_of_death, 1);
+  EXPECT_TRUE(reaches(waiters.told_of_death, 3));
+  EXPECT_EQ(*waiters.woken, 0);
+}
+
+TEST(Condition, AllWhoWaitLookAgainWhoeverWasToldOfTheDeath) {
+  Lock lock;
+  Condition condition(lock);
+  Condition other(lock);
+  Waiters waiters(condition);
+  Waiters others(other);
+  waiters.start(1, 0);
+  others.start(0, 1);
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              lock.acquire();
+              return raise(SIGKILL);
+            }),
+            -SIGKILL);
+  lock.acquire();  // may be the one that is told; it notifies nobody
+  lock.release();
+  EXPECT_TRUE(reaches(waiters.told_of_death, 1));
+  EXPECT_TRUE(reaches(others.told_of_death, 1));
 }
 
 TEST(Condition, WaitForTellsOfADeathOnTheWay) {

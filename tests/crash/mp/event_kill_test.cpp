@@ -1,6 +1,7 @@
 #include "common/mp/event.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 
@@ -16,17 +17,24 @@ TEST(EventKilled, SettersAndWaitersAtAnyMoment) {
   Event event;
   tests::Survivors setters;
   tests::Survivors waiters;
-  waiters.start(3, [&] { return event.wait(tests::patience()) ? 0 : 1; });
+  waiters.start(3, [&] {
+    sched_yield();  // or the victims would hardly come to run
+    return event.wait(tests::patience()) ? 0 : 1;
+  });
   setters.start(1, [&] {
     event.set();
     event.clear();
+    sched_yield();  // so that others come while it is clear
     return 0;
   });
   const auto set_and_clear = [&] {
     event.set();
     event.clear();
   };
-  const auto wait = [&] { event.wait(); };
+  const auto wait = [&] {
+    event.clear();
+    event.wait();
+  };
   const int times = tests::soak(100, 1000);
   for (const char* const step : {"event.set.stored", "event.clear.stored"})
     tests::kill_each_at(step, times, set_and_clear);

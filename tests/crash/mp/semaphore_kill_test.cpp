@@ -78,22 +78,26 @@ TEST(SemaphoreKilled, SignallersLoseNoSignalThatWasGiven) {
 TEST(SemaphoreKilled, WhoSettlesTheDeadMayBeKilledToo) {
   Semaphore semaphore(permits);
   const tests::KillCount kills;
-  for (int i = 0; i < 100; ++i) {
-    // The first dies with both permits, the second while it gives them back.
+  const unsigned times = 100;
+  for (unsigned i = 0; i < times; ++i) {
+    // The first dies with both permits, the second while it gives them back: before the account is
+    // gone, and after.
     ASSERT_EQ(tests::exitcode_in_child([&] {
                 for (unsigned n = 0; n < permits; ++n) semaphore.acquire();
                 return 0;
               }),
               0);
+    const char* const step =
+        i % 2 == 0 ? "holder_table.settle_dead.settled" : "holder_table.free.freed";
     ASSERT_EQ(tests::exitcode_in_child([&] {
-                tests::kill_at_step("holder_table.settle_dead.settled", kills);
+                tests::kill_at_step(step, kills);
                 semaphore.acquire();
                 return 0;
               }),
               -SIGKILL);
     ASSERT_EQ(semaphore.get_value(), permits);
   }
-  EXPECT_EQ(kills.count(), 100U);
+  EXPECT_EQ(kills.count(), times);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "common/mp/shared.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 
+#include "tests/support/eventually.h"
 #include "tests/support/kill_rounds.h"
 #include "tests/support/proves.h"
 #include "tests/support/soak.h"
@@ -50,14 +52,18 @@ template <typename Shared, typename PairOf>
 void kill_its_writers(Shared& shared, PairOf pair_of) {
   Counted counted(shared, pair_of);
   tests::Survivors survivors;
-  survivors.start(3, [&] { return counted.add_to_both(); });
+  survivors.start(3, [&] {
+    sched_yield();  // or the victims would hardly come to run
+    return counted.add_to_both();
+  });
   const auto victim = [&] { counted.add_to_both(); };
-  const int times = tests::soak(150, 1500);
+  const int times = tests::soak(300, 3000);
   tests::kill_each_at("test.value.half", times, victim);
-  const long last = shared.update([](auto&&) {}) == Acquired::owner_died ? 1 : 0;
-  EXPECT_EQ(counted.told() + last, times);  // each of them, once
+  // One who was told and is killed in turn leaves one piece of news for two deaths.
+  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return counted.told() > times / 2; }));
+  EXPECT_LE(counted.told(), times);
   tests::kill_each_at("value.access.done", times, victim);
-  tests::kill_each_at_random(tests::soak(250, 2500), victim);
+  tests::kill_each_at_random(tests::soak(400, 4000), victim);
   survivors.stop();
 }
 
