@@ -192,11 +192,13 @@ AsyncResult<detail::CallResult<F, Args...>> Pool::apply_async(
   using Result = typename Call::Result;
   core_->check_running();
   auto state = std::make_shared<detail::SingleState<Result>>(std::move(callbacks));
+  static_assert(std::is_constructible_v<typename Call::Arguments, Args&&...>,
+                "these arguments do not convert to the parameters of the task");
   if constexpr (detail::check_task<F, Call>()) {
     detail::TaskWriter<F, Call> writer(function);
     writer.add(typename Call::Arguments(std::forward<Args>(arguments)...));
     core_->submit(writer.take(), state, 0, 1);
-    core_->hand_out();
+    core_->hand_out_quietly();
   }
   return {core_, std::move(state)};
 }
@@ -212,7 +214,7 @@ void Pool::submit_chunks(const F& function, Items& items, std::size_t chunksize,
     for (; item != end && writer.calls() < chunksize; ++item) writer.add(to_arguments(*item));
     const std::size_t calls = writer.calls();
     core_->submit(writer.take(), sink, first, calls);
-    core_->hand_out();
+    core_->hand_out_quietly();
     first += calls;
   }
 }

@@ -332,8 +332,7 @@ TEST(Pool, CallbacksOfResultsThatNobodyKeepsAreCalled) {
   Pool pool(2);
   int sum = 0;
   for (int i = 1; i <= 10; ++i) {
-    static_cast<void>(pool.apply_async(
-        {.callback = [&](int value) { sum += value; }, .error_callback = {}}, square, i));
+    static_cast<void>(pool.apply_async({.callback = [&](int value) { sum += value; }}, square, i));
   }
   pool.close();
   EXPECT_TRUE(pool.join(patience()));
@@ -673,6 +672,38 @@ TEST(Pool, RefusedDescriptorsLeaveNothingBehind) {
   EXPECT_THROW(Pool(20), std::system_error);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_TRUE(tests::children_of(getpid()).empty());
+}
+
+TEST(Pool, AWorkerThatCannotBeReplacedIsMissedUntilItCan) {
+  Pool pool(2);
+  pool.map(square, numbers(2), 1);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_THROW(pool.apply(die_with, SIGKILL), WorkerDied);
+  EXPECT_EQ(pool.apply(square, 3), 9);
+  EXPECT_EQ(pool.worker_pids().size(), 1u);
+  EXPECT_THROW(pool.apply(die_with, SIGKILL), WorkerDied);
+  const auto waiting = pool.apply_async(square, 4);
+  EXPECT_THROW(waiting.get(), std::system_error);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(waiting.get(), 16);
+  EXPECT_EQ(pool.worker_pids().size(), 2u);
+}
+
+TEST(Pool, HandingInATaskGivesItsResultWhateverCallbacksThrow) {
+  Pool pool(1);
+  pool.apply(nothing);
+  const auto dies = pool.apply_async(
+      {.error_callback = [](const std::exception&) { throw std::runtime_error("callback"); }},
+      die_with, SIGKILL);
+  const auto worker = pool.worker_pids().at(0);
+  ASSERT_TRUE(tests::eventually(patience(), [&] { return tests::state_of(worker) == 'Z'; }));
+  const auto next = pool.apply_async(square, 5);  // meets the death
+  EXPECT_THROW(next.get(), std::runtime_error);
+  EXPECT_EQ(next.get(), 25);
+  EXPECT_THROW(dies.get(), WorkerDied);
 }
 
 // ---- workers that are replaced
