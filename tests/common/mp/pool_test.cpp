@@ -724,9 +724,14 @@ TEST(Pool, AWorkerIsReplacedAfterItsNumberOfTasks) {
   }
   for (const auto& [pid, tasks] : tasks_of) EXPECT_LE(tasks, 10);
   EXPECT_GE(tasks_of.size(), 10u);
-  const auto last = pool.worker_pids();
-  EXPECT_EQ(last.size(), 3u);
-  for (const pid_t pid : last) EXPECT_EQ(std::count(first.begin(), first.end(), pid), 0);
+  const auto all_replaced = [&] {
+    pool.map(square, numbers(30), 1);
+    const auto now = pool.worker_pids();
+    EXPECT_EQ(now.size(), 3u);
+    return std::none_of(first.begin(), first.end(),
+                        [&](pid_t pid) { return std::count(now.begin(), now.end(), pid) > 0; });
+  };
+  EXPECT_TRUE(tests::eventually(patience(), all_replaced));
   pool.close();
   EXPECT_TRUE(pool.join(patience()));
 }
