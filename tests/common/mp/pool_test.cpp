@@ -466,6 +466,17 @@ TEST_F(PoolAtGate, TerminateDoesNotWaitForTasks) {
   EXPECT_EQ(called, 0) << "the end of a pool calls no callbacks";
 }
 
+TEST(Pool, TerminateNeedsNoForceThoughTheMakerIgnoresIt) {
+  std::signal(SIGTERM, SIG_IGN);
+  Pool pool(2);
+  pool.map(square, numbers(2), 1);
+  for (const pid_t pid : pool.worker_pids()) {
+    ASSERT_EQ(kill(pid, SIGTERM), 0);
+    EXPECT_TRUE(tests::eventually(patience(), [&] { return tests::state_of(pid) == 'Z'; }));
+  }
+  std::signal(SIGTERM, SIG_DFL);
+}
+
 TEST_F(PoolAtGate, TheEndOfItsScopeTerminates) {
   PROVES("cpython:test_terminate");
   std::optional<AsyncResult<int>> result;
@@ -578,8 +589,9 @@ TEST(Pool, AResultThatCannotBeSentIsAnError) {
   Pool pool(1);
   try {
     pool.apply([] {
-      const rlimit none{.rlim_cur = 3, .rlim_max = 3};  // no memory file for the result
-      setrlimit(RLIMIT_NOFILE, &none);
+      std::signal(SIGXFSZ, SIG_IGN);
+      const rlimit small{.rlim_cur = 1000, .rlim_max = 1000};  // no memory file for the result
+      setrlimit(RLIMIT_FSIZE, &small);
       return Bytes(1 << 20);
     });
     ADD_FAILURE();
