@@ -628,14 +628,18 @@ TEST(Pool, BelongsToItsMaker) {
   EXPECT_THROW(inner.apply([] { return self->apply(square, 1); }), RemoteError);
 }
 
-TEST(Pool, WorkersDieWithTheirMaker) {
+TEST_F(PoolAtGate, WorkersDieWithTheirMakerWhateverTheyDo) {
   PROVES("2.7");
   const tests::AdoptOrphans adopt;
   tests::Pipe alive;
   const pid_t maker = tests::start_child([&] {
     alive.read.reset();
     Pool pool(3);
-    pool.map(square, numbers(3), 1);
+    const auto endless = pool.apply_async([] {
+      gate->open();
+      for (;;) pause();
+    });
+    gate_.pass();
     return kill(getpid(), SIGKILL);
   });
   alive.write.reset();
