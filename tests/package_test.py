@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
 import unittest
 
 BUILD = pathlib.Path(os.environ["FORKECHO_BUILD"])
-OUTSIDE = pathlib.Path(__file__).resolve().parent / "package"
+TESTS = pathlib.Path(__file__).resolve().parent
+README = TESTS.parent / "common" / "mp" / "README.md"
 
 
 def run(*command):
@@ -18,6 +20,11 @@ def run(*command):
     return done.stdout
 
 
+def first_program():
+    """The C++ of the README, from its first line to its last."""
+    return re.search(r"^```cpp\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)[1]
+
+
 class Package(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="forkecho-package-"))
@@ -25,11 +32,13 @@ class Package(unittest.TestCase):
         self.prefix = self.folder / "prefix"
         run("cmake", "--install", BUILD, "--prefix", self.prefix, "--component", "mp")
 
-    def test_a_program_outside_is_built_and_runs(self):
-        outside = self.folder / "outside"
-        run("cmake", "-S", OUTSIDE, "-B", outside, f"-DCMAKE_PREFIX_PATH={self.prefix}")
-        run("cmake", "--build", outside)
-        self.assertEqual(run(outside / "outside"), "done 42 0\n")
+    def test_the_readmes_first_program_is_built_outside_and_runs(self):
+        source, build = self.folder / "outside", self.folder / "build"
+        shutil.copytree(TESTS / "package", source)
+        (source / "main.cpp").write_text(first_program(), encoding="utf-8")
+        run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", build)
+        self.assertEqual(run(build / "outside"), "hello\n" * 3)
 
     def test_nothing_but_headers_the_library_and_the_package_is_installed(self):
         folders = {path.relative_to(self.prefix).parts[0] for path in self.prefix.rglob("*")}

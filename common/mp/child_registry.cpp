@@ -1,36 +1,66 @@
 #include "common/mp/child_registry.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace forkecho::mp {
 namespace {
 
-[[gnu::hot]] std::vector<std::shared_ptr<ChildRecord>>& records() {
-  static std::vector<std::shared_ptr<ChildRecord>> all;
-  return all;
-}
+using Records = std::vector<std::shared_ptr<ChildRecord>>;
+
+// Made before anything runs, so that a child finds them without a guard of their making.
+constinit Records records;
+constinit Records ancestors_records;
 
 }  // namespace
 
-void ChildRegistry::add(std::shared_ptr<ChildRecord> record) {
-  records().push_back(std::move(record));
+std::mutex& RegistryGuard::mutex() {
+  static std::mutex mutex;
+  return mutex;
 }
 
-void ChildRegistry::deliver(pid_t pid, int exitcode) {
-  auto& all = records();
+void ChildRegistry::add(std::shared_ptr<ChildRecord> record) {
+  records.push_back(std::move(record));
+}
+
+void ChildRegistry::drop_latest() {
+  records.pop_back();
+}
+
+bool ChildRegistry::deliver(pid_t pid, int exitcode) {
+  auto& all = records;
   const auto found =
       std::find_if(all.begin(), all.end(), [&](const auto& r) { return r->pid == pid; });
-  if (found == all.end()) return;
+  if (found == all.end()) return false;
   (*found)->exitcode = exitcode;
+  (*found)->lifeline.reset();
   all.erase(found);
+  return true;
 }
 
 std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
-  return records();
+  return records;
+}
+
+[[gnu::hot]] bool ChildRegistry::any() {
+  const RegistryGuard guard;
+  return !records.empty();
 }
 
 [[gnu::hot]] void ChildRegistry::forget_parents_children() {
-  if (!records().empty()) records().clear();
+  if (records.empty()) return;
+  for (const auto& record : records) {
+    if (record->lifeline) ::close(record->lifeline.get());
+  }
+  // Kept as they are: to destroy them would touch, and so copy, pages of the parent's heap; and the
+  // child's own identity is in one of them.
+  if (ancestors_records.empty()) {
+    ancestors_records.swap(records);
+  } else {
+    ancestors_records.insert(ancestors_records.end(), records.begin(), records.end());
+    records.clear();
+  }
 }
 
 }  // namespace forkecho::mp

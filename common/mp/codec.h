@@ -1,8 +1,8 @@
 // How a value becomes bytes that cross to another process, and a value again there.
 //
 // These cross: trivially copyable types without pointers (as their bytes: both sides are the same
-// program); std::string; vector, array, pair, tuple, optional and map of what crosses; and a type
-// with its own
+// program; not C arrays, which forget what they are); std::string; vector, array, pair, tuple,
+// optional and map of what crosses; and a type with its own
 //     void encode(mp::Encoder& to) const;      static T decode(mp::Decoder& from);
 // Anything else is one line of error from the compiler. A struct with a pointer in it cannot be
 // told from one without: its bytes cross, and the pointer means nothing on the other side.
@@ -46,8 +46,10 @@ class DecodeError : public std::runtime_error {
 class Encoder {
  public:
   void raw(const void* from, std::size_t count) {
-    const auto* first = static_cast<const std::byte*>(from);
-    bytes_.insert(bytes_.end(), first, first + count);
+    if (count == 0) return;
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + count);
+    std::memcpy(bytes_.data() + before, from, count);
   }
   template <typename T>
   void put(const T& value);
@@ -112,8 +114,8 @@ concept EncodesItself = requires(const T& value, Encoder& to, Decoder& from) {
 
 /// Crosses as its bytes.
 template <typename T>
-concept Plain = std::is_trivially_copyable_v<T> && std::is_object_v<T> && !refers_v<T> &&
-                !composed_v<T> && !EncodesItself<T>;
+concept Plain = std::is_trivially_copyable_v<T> && std::is_object_v<T> && !std::is_array_v<T> &&
+                !refers_v<T> && !composed_v<T> && !EncodesItself<T>;
 
 /// The codec of T. The primary template is that of the types that do not cross: it says so once,
 /// and what uses it compiles, so that the one line stands alone.
@@ -121,7 +123,7 @@ template <typename T>
 struct Codec {
   static constexpr bool crosses = false;
   static void encode(Encoder&, const T&) { refuse(); }
-  static T decode(Decoder&) {
+  static std::decay_t<T> decode(Decoder&) {  // a function cannot return an array
     refuse();
     std::abort();
   }
@@ -145,6 +147,17 @@ struct Codec<T> {
   }
 };
 
+template <>
+struct Codec<bool> {
+  static constexpr bool crosses = true;
+  static void encode(Encoder& to, bool value) { to.raw(&value, sizeof value); }
+  static bool decode(Decoder& from) {
+    const auto byte = std::to_integer<int>(from.raw(sizeof(bool))[0]);
+    if (byte > 1) throw DecodeError("a byte that is neither true nor false");
+    return byte == 1;
+  }
+};
+
 template <EncodesItself T>
 struct Codec<T> {
   static constexpr bool crosses = true;
@@ -152,7 +165,9 @@ struct Codec<T> {
   static T decode(Decoder& from) { return T::decode(from); }
 };
 
-inline std::uint64_t decode_count(Decoder& from) { return Codec<std::uint64_t>::decode(from); }
+inline std::uint64_t decode_count(Decoder& from) {
+  return Codec<std::uint64_t>::decode(from);
+}
 inline void encode_count(Encoder& to, std::size_t count) {
   Codec<std::uint64_t>::encode(to, count);
 }
@@ -221,7 +236,9 @@ struct Codec<std::tuple<T...>> {
     std::apply([&](const T&... each) { (Codec<T>::encode(to, each), ...); }, value);
   }
   // Braces, since they alone fix the order of evaluation.
-  static std::tuple<T...> decode(Decoder& from) { return std::tuple<T...>{Codec<T>::decode(from)...}; }
+  static std::tuple<T...> decode(Decoder& from) {
+    return std::tuple<T...>{Codec<T>::decode(from)...};
+  }
 };
 
 template <typename A, typename B>
@@ -272,6 +289,12 @@ struct Codec<std::map<K, V, Compare>> {
 /// Whether values of T cross to another process.
 template <typename T>
 concept Crosses = detail::Codec<T>::crosses;
+
+/// Compiles when values of T cross; otherwise it is the one line of error that using T would be.
+template <typename T>
+void must_cross() {
+  if constexpr (!Crosses<T>) static_cast<void>(&detail::Codec<T>::encode);
+}
 
 template <typename T>
 void Encoder::put(const T& value) {

@@ -1,9 +1,10 @@
 // The only place that forks. mp::Process, the acceptor's child per connection and everything else
 // that becomes a process goes through fork_process; nothing else in the project calls fork.
 //
-// It is _Fork (glibc 2.34): no atfork handlers run and no lock of malloc or stdio is taken, so the
-// calling process must be single-threaded, or its child must do nothing but async-signal-safe
-// calls. The robust-mutex list is set up anew in the child, which a raw clone3 would forget.
+// In a process without threads it is _Fork (glibc 2.34): no atfork handlers run and no lock of
+// malloc or stdio is taken. In one with threads it is fork, with both, so that the child, in which
+// the calling thread is alone, may use them; locks of the program's own that other threads held are
+// its own affair. The list of robust mutexes is set up anew in the child.
 #pragma once
 
 #include <sys/types.h>
@@ -18,6 +19,9 @@ enum class ForkMask {
   already_blocked,  // the caller's loop keeps them blocked: two system calls less
 };
 
+/// What becomes of the parent's signal handlers in the child; ignored signals stay ignored.
+enum class ForkHandlers { keep, reset };
+
 /// Like fork(2): the child's pid in the parent, 0 in the child, -1 with errno (EAGAIN, ENOMEM) when
 /// the system refuses, which the caller must expect and survive.
 /// In the child every signal is blocked still: a signal sent to it is not lost, and cannot run a
@@ -31,13 +35,18 @@ void accept_signals();
 /// children that have nothing in common with their parent's handlers; before accept_signals.
 void reset_signal_handlers();
 
-/// In a child: asks the kernel to send `signal` to it when `parent` ends, and leaves at once with
-/// exit code `orphaned` when it has ended already (the race that PR_SET_PDEATHSIG itself leaves
-/// open). `other_parent`, if given, is a process that may have adopted the child without reason to
-/// leave.
+/// In a child: asks the kernel to send `signal` to it when the thread of `parent` that forked it
+/// ends, and leaves at once with exit code `orphaned` when `parent` has ended already (the race
+/// that PR_SET_PDEATHSIG itself leaves open). For children of a thread that may end before its
+/// process there is lifeline.h. A change of credentials and a fork lose the wish. `other_parent`,
+/// if given, is a process that may have adopted the child without reason to leave.
 void die_with_parent(pid_t parent, int signal = SIGKILL, pid_t other_parent = 0);
 
-/// Exit codes of children that never ran their target.
+/// fork_process for a caller that holds the RegistryGuard (child_registry.h), so that nobody reaps
+/// the child before it is registered.
+pid_t fork_guarded(ForkMask mask, ForkHandlers handlers);
+
+/// Exit code of a daemon child that never ran its target: its parent had ended before.
 inline constexpr int orphaned = 113;
 
 }  // namespace forkecho::mp

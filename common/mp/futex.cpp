@@ -26,10 +26,11 @@ void sleep_on_word(const Word& word, std::uint32_t seen, sys::Deadline deadline)
   if (errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT) sys::throw_errno(errno, "futex");
 }
 
-void wake_word(const Word& word, int count) {
+int wake_word(const Word& word, int count) {
   const int error = errno;  // a signal handler may be the caller
-  futex(word, FUTEX_WAKE, static_cast<std::uint32_t>(count), nullptr);
+  const long woken = futex(word, FUTEX_WAKE, static_cast<std::uint32_t>(count), nullptr);
   errno = error;
+  return static_cast<int>(woken);
 }
 
 }  // namespace forkecho::mp

@@ -24,7 +24,7 @@ inline constexpr sys::Duration longest_sleep = std::chrono::milliseconds(50);
 /// whatever is first. The caller looks at its condition again and decides.
 void sleep_on_word(const Word& word, std::uint32_t seen, sys::Deadline deadline);
 
-/// Wakes up to `count` sleepers.
-void wake_word(const Word& word, int count = INT_MAX);
+/// Wakes up to `count` sleepers; how many it woke.
+int wake_word(const Word& word, int count = INT_MAX);
 
 }  // namespace forkecho::mp

@@ -1,169 +1,200 @@
 #include "common/mp/process.h"
 
-#include <fcntl.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <cstdio>
-#include <exception>
+#include <cerrno>
 #include <stdexcept>
+#include <typeinfo>
 
 #include "common/mp/fork.h"
+#include "common/mp/newborn.h"
+#include "common/mp/output.h"
 #include "common/mp/reap.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
 namespace {
 
-struct Current {
-  std::string name = "MainProcess";
-  bool daemon = false;
-  unsigned children_named = 0;
-};
-
-Current& current() {
-  static Current state;
-  return state;
+bool is_first_thread() {
+  return gettid() == getpid();
 }
 
-/// Polls readable for ever: what stands for the sentinel of a child that was reaped before.
-sys::Descriptor open_readable() {
-  return sys::Descriptor(sys::check_syscall(eventfd(1, EFD_CLOEXEC), "eventfd"));
-}
-
-void read_nothing_from_stdin() {
-  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (null < 0) return;  // no /dev in this root: standard input stays as it is
-  dup2(null, STDIN_FILENO);
-  if (null != STDIN_FILENO) ::close(null);
+/// Forks; in the parent the child is registered before anybody can reap it.
+[[gnu::hot]] pid_t fork_registered(const std::shared_ptr<ChildRecord>& record,
+                                   ForkHandlers handlers, Lifeline* lifeline) {
+  const RegistryGuard guard;
+  ChildRegistry::add(record);
+  const pid_t pid = fork_guarded(ForkMask::block, handlers);
+  if (pid > 0) {
+    record->pid = pid;
+    if (lifeline != nullptr) record->lifeline = lifeline->hold();
+  } else if (pid < 0) {
+    const int error = errno;
+    ChildRegistry::drop_latest();
+    sys::throw_errno(error, "fork");
+  }
+  return pid;
 }
 
 }  // namespace
 
-Process::Process(std::function<void()> target, Prepared)
-    : target_(std::move(target)),
-      name_("Process-" + std::to_string(++current().children_named)),
-      creator_(getpid()) {}
+Process::Process(Prepared prepared, ProcessOptions options)
+    : target_(std::move(prepared.target)),
+      identity_{.name = std::move(options.name),
+                .number = current_process().number_next_child(),
+                .daemon = options.daemon},
+      keeps_stdin_(options.keep_stdin),
+      keeps_signals_blocked_(options.keep_signals_blocked),
+      detached_(options.detached),
+      creator_(getpid()) {
+  if (identity_.name.empty()) identity_.name = "Process-" + identity_.number;
+}
 
-Process::Process() : Process([] {}, Prepared{}) {}
+Process::Process(ProcessOptions options) : Process(Prepared{[] {}}, std::move(options)) {}
 
 void Process::run() {
   target_();
 }
 
-void Process::check_owner() const {
-  if (closed_) throw std::logic_error("process '" + name_ + "' is closed");
-  if (creator_ != getpid())
-    throw std::logic_error("process '" + name_ + "' belongs to another process");
+void Process::check_open() const {
+  if (closed_) throw std::logic_error("process '" + identity_.name + "' is closed");
 }
 
-ChildRecord& Process::started() {
+void Process::check_owner() const {
+  check_open();
+  if (creator_ != getpid())
+    throw std::logic_error("process '" + identity_.name + "' belongs to another process");
+}
+
+ChildRecord& Process::started() const {
   check_owner();
-  if (!record_) throw std::logic_error("process '" + name_ + "' was not started");
+  if (!record_) throw std::logic_error("process '" + identity_.name + "' was not started");
   return *record_;
 }
 
-void Process::set_daemon(bool daemon) {
-  if (record_) throw std::logic_error("process '" + name_ + "' has started: daemon is set before");
-  daemon_ = daemon;
+bool Process::runs_here() const {
+  return current_process().is_child(creator_, identity_.number);
 }
 
-void Process::start() {
+void Process::set_daemon(bool daemon) {
+  if (record_)
+    throw std::logic_error("process '" + identity_.name + "' has started: daemon is set before");
+  identity_.daemon = daemon;
+}
+
+void Process::detach() {
   check_owner();
-  if (record_) throw std::logic_error("process '" + name_ + "' was started before");
-  if (current().daemon) throw std::logic_error("a daemon process may not have children");
-  std::fflush(nullptr);  // or the child would print what the parent has buffered, once more
-  auto record = std::make_shared<ChildRecord>();
-  const pid_t parent = getpid();
-  const pid_t pid = sys::check_syscall(fork_process(), "fork");
-  if (pid == 0) run_in_child(parent);
-  record->pid = pid;
-  ChildRegistry::add(record);
+  detached_ = true;
+  const RegistryGuard guard;
+  if (record_) record_->detached = true;
+}
+
+const AuthKey& Process::authkey() const {
+  return identity_.authkey ? *identity_.authkey : current_process().authkey();
+}
+
+[[gnu::hot]] void Process::start() {
+  check_owner();
+  if (record_) throw std::logic_error("process '" + identity_.name + "' was started before");
+  if (current_process().daemon()) throw std::logic_error("a daemon process may not have children");
+  finish_children_at_exit();
+  // Or the child would write what the parent has buffered, once more.
+  const bool output_written = flush_output();
+  FORKECHO_MP_STEP("process.start.flushed");
+  // Asked here, so that the child need not load the page of the virtual tables.
+  const bool runs_target = typeid(*this) == typeid(Process);
+  auto record =
+      std::make_shared<ChildRecord>(ChildRecord{.identity = identity_, .detached = detached_});
+  std::optional<Lifeline> lifeline;
+  if (identity_.daemon && !is_first_thread()) lifeline.emplace();
+  const pid_t pid =
+      fork_registered(record, keeps_signals_blocked_ ? ForkHandlers::keep : ForkHandlers::reset,
+                      lifeline ? &*lifeline : nullptr);
+  if (pid == 0) {
+    current_process().become(record->identity, creator_);
+    run_in_child({.parent = creator_,
+                  .daemon = identity_.daemon,
+                  .keeps_stdin = keeps_stdin_,
+                  .keeps_signals_blocked = keeps_signals_blocked_,
+                  .inherits_output = !output_written,
+                  .runs_target = runs_target,
+                  .lifeline = lifeline ? &*lifeline : nullptr});
+  }
+  FORKECHO_MP_STEP("process.start.forked");
   record_ = std::move(record);
 }
 
-void Process::run_in_child(pid_t parent) {
-  if (!keeps_signals_blocked_) {
-    reset_signal_handlers();
-    accept_signals();
-  }
-  if (daemon_) die_with_parent(parent);
-  if (!keeps_stdin_) read_nothing_from_stdin();
-  current() = {.name = name_, .daemon = daemon_, .children_named = 0};
-  creator_ = 0;  // nobody in the child may join itself
+[[gnu::hot]] void Process::run_in_child(const Newborn& newborn) {
   int code = 0;
   try {
-    run();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", name_.c_str(), error.what());
-    code = 1;
+    prepare_newborn(newborn);
+    if (newborn.runs_target) {
+      target_();
+    } else {
+      run();
+    }
   } catch (...) {
-    std::fprintf(stderr, "%s: an exception of unknown type\n", name_.c_str());
+    tell_current_exception();
     code = 1;
   }
   leave(code);
 }
 
-bool Process::join(sys::Deadline deadline) {
-  ChildRecord& record = started();
-  if (!record.exitcode) reap_before(record.pid, deadline);
-  return record.exitcode.has_value();
+[[gnu::hot]] bool Process::join(sys::Deadline deadline) {
+  const ChildRecord& record = started();
+  if (!known_exitcode()) reap_before(record.pid, deadline);
+  return known_exitcode().has_value();
 }
 
 bool Process::is_alive() {
+  check_open();
+  if (runs_here()) return true;
   check_owner();
   return record_ && !exitcode();
 }
 
 std::optional<pid_t> Process::pid() const {
+  check_open();
+  if (runs_here()) return getpid();
   return record_ ? std::optional(record_->pid) : std::nullopt;
 }
 
 std::optional<int> Process::exitcode() {
   check_owner();
   if (!record_) return std::nullopt;
-  if (!record_->exitcode) reap_one(record_->pid);
+  if (!known_exitcode()) reap_one(record_->pid);
+  return known_exitcode();
+}
+
+std::optional<int> Process::known_exitcode() const {
+  const RegistryGuard guard;
   return record_->exitcode;
 }
 
 void Process::signal(int number) {
-  ChildRecord& record = started();
-  // A child's pid is not given to another before it is reaped, so this cannot hit a stranger.
+  const ChildRecord& record = started();
+  // A child's pid is not given to another before it is reaped; who may have reaped it unseen is the
+  // kernel, so look once more.
+  if (!known_exitcode()) reap_one(record.pid);
+  const RegistryGuard guard;
   if (!record.exitcode) ::kill(record.pid, number);
 }
 
 int Process::sentinel() {
   const ChildRecord& record = started();
-  if (!sentinel_) sentinel_ = record.exitcode ? open_readable() : open_sentinel(record.pid);
+  const RegistryGuard guard;
+  if (!sentinel_)
+    sentinel_ = record.exitcode ? open_ended_sentinel() : open_sentinel_or_ended(record.pid);
   return sentinel_.get();
 }
 
 void Process::close() {
   if (is_alive())
-    throw std::logic_error("process '" + name_ + "' runs still: join it before close");
+    throw std::logic_error("process '" + identity_.name + "' runs still: join it before close");
   record_.reset();
   sentinel_.reset();
   closed_ = true;
-}
-
-void leave(int code) {
-  // Unlike a successful run, output that cannot be written is a failure that someone should see.
-  if (std::fflush(nullptr) != 0 && code == 0) code = 1;
-  ::_exit(code);
-}
-
-const std::string& current_process_name() {
-  return current().name;
-}
-
-std::vector<pid_t> active_children() {
-  std::vector<pid_t> alive;
-  for (const auto& record : ChildRegistry::unreaped()) {
-    reap_one(record->pid);
-    if (!record->exitcode) alive.push_back(record->pid);
-  }
-  return alive;
 }
 
 }  // namespace forkecho::mp

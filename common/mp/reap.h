@@ -2,8 +2,9 @@
 // signal S. Every exit that is reaped here is also delivered to the Process that owns the child, if
 // there is one (child_registry.h).
 //
-// None of these blocks except reap_before, which sleeps on the child's pidfd. Only the parent of a
-// child may reap it; the functions are not safe between threads.
+// None of these blocks except reap_before. Only the parent of a child may reap it. Safe between
+// threads: when two wait for one child, one reaps it and the other is told so (none_left), its exit
+// code delivered before.
 #pragma once
 
 #include <sys/types.h>
@@ -29,6 +30,7 @@ inline constexpr int exit_unknown = 255;
 struct Reaped {
   std::optional<Exit> exit;  // empty: nobody in the set has ended
   bool none_left = false;    // the set is empty: there is nobody to wait for
+  bool delivered = false;    // the exit was that of a Process, which knows it now
 };
 
 /// Reaps any child that has ended.
@@ -44,9 +46,15 @@ std::optional<pid_t> peek_ended();
 /// A descriptor that polls readable when `pid` has ended (pidfd_open, Linux 5.3). Close-on-exec.
 /// Throws std::system_error: ESRCH when there is no such process, EMFILE.
 sys::Descriptor open_sentinel(pid_t pid);
+/// The same; readable at once when there is no such process. Throws std::system_error (EMFILE).
+sys::Descriptor open_sentinel_or_ended(pid_t pid);
+/// Polls readable from the beginning: stands for the sentinel of what has ended. Throws
+/// std::system_error (EMFILE).
+sys::Descriptor open_ended_sentinel();
 
 /// Waits until child `pid` ends and reaps it; empty when the deadline passes first, and when it is
-/// no child of the caller (any more).
+/// no child of the caller (any more). Without a deadline it is one blocking waitid; with one it
+/// sleeps on the child's pidfd, and throws std::system_error (EMFILE) when it cannot open that.
 std::optional<Exit> reap_before(pid_t pid, sys::Deadline deadline);
 
 }  // namespace forkecho::mp

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <stdexcept>
 
+#include "common/mp/futex.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -22,21 +24,25 @@ RobustMutex::RobustMutex() {
   if (error != 0) sys::throw_errno(error, "pthread_mutex_init");
 }
 
-Acquired RobustMutex::lock(sys::Deadline deadline) {
-  if (deadline.is_never()) return after(pthread_mutex_lock(&mutex_));
-  const timespec until = deadline.to_timespec();
-  return after(pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until));
+/// Waits as long as the mutex is another's, and returns what came of it.
+int RobustMutex::keep_trying(int error, sys::Deadline deadline) {
+  // One long wait would not do. An unlock wakes one waiter; when that one is killed before it takes
+  // the mutex, and a third has taken and released it in the meantime, which sees no sign of
+  // waiters, then the others sleep although it is free. So they look for themselves.
+  while ((error == EBUSY || error == ETIMEDOUT) && !deadline.passed()) {
+    FORKECHO_MP_STEP("mutex.lock.waiting");
+    const auto until = earlier(deadline, sys::Deadline::after(longest_sleep)).to_timespec();
+    error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until);
+  }
+  return error;
 }
 
-Acquired RobustMutex::try_lock() {
-  return after(pthread_mutex_trylock(&mutex_));
-}
-
-Acquired RobustMutex::after(int error) {
+Acquired RobustMutex::meaning_of(int error) {
   switch (error) {
     case 0:
       return Acquired::yes;
     case EOWNERDEAD:
+      FORKECHO_MP_STEP("mutex.lock.inherited");
       pthread_mutex_consistent(&mutex_);
       return Acquired::owner_died;
     case ETIMEDOUT:
@@ -49,18 +55,33 @@ Acquired RobustMutex::after(int error) {
   }
 }
 
-bool RobustMutex::held_by_caller() const {
-  // The word that the kernel itself reads when a holder dies (set_robust_list(2)): the holder's
-  // thread id, with two flags above it.
+// The word that the kernel itself reads and changes when a holder dies (set_robust_list(2)): the
+// holder's thread id, 0 once it is dead, with two flags above it.
+unsigned RobustMutex::word() const {
   const int& lock = mutex_.__data.__lock;
-  const auto word = static_cast<unsigned>(__atomic_load_n(&lock, __ATOMIC_RELAXED));
-  return static_cast<long>(word & FUTEX_TID_MASK) == syscall(SYS_gettid);
+  return static_cast<unsigned>(__atomic_load_n(&lock, __ATOMIC_ACQUIRE));
 }
 
-void RobustMutex::unlock() {
-  const int error = pthread_mutex_unlock(&mutex_);
+unsigned RobustMutex::holder() const {
+  return word() & FUTEX_TID_MASK;
+}
+
+bool RobustMutex::is_orphaned() const {
+  return (word() & (FUTEX_TID_MASK | FUTEX_OWNER_DIED)) == FUTEX_OWNER_DIED;
+}
+
+bool RobustMutex::held_by_caller() const {
+  const unsigned thread = holder();
+  return thread != 0 && static_cast<long>(thread) == syscall(SYS_gettid);
+}
+
+void RobustMutex::refuse_unlock(int error) {
   if (error == EPERM) throw std::logic_error("release of a lock that the caller does not hold");
-  if (error != 0) sys::throw_errno(error, "releasing a lock");
+  sys::throw_errno(error, "releasing a lock");
+}
+
+void RobustMutex::unlock_before_unmapping() {
+  if (held_by_caller()) unlock();
 }
 
 }  // namespace forkecho::mp

@@ -1,12 +1,22 @@
-// RobustMutex: a pthread mutex to be placed in shared memory, whose holder may be killed: the kernel
-// hands it to the next who asks, and tells. Everything in mp that excludes, or that must know whether
-// a holder lives, stands on it; the kernel's word is exact where a process id may be used again.
+// RobustMutex: a pthread mutex to be placed in shared memory, whose holder may be killed: the
+// kernel hands it to the next who asks, and tells. Everything in mp that excludes stands on it, and
+// so does what must know whether a thread lives (thread_id.h): the kernel's word is exact where a
+// process id may be used again.
 //
 // The holder is a thread: one that ends while it holds counts as died. Safe between processes and
-// threads. Not recursive.
+// threads of one pid namespace. Not recursive.
+//
+// The kernel finds what a dead thread held through a list that leads through the mutexes
+// themselves. So a thread must not unmap a mutex that it holds: the list would end there, and what
+// else it holds would never be handed on. Whoever owns the memory calls unlock_before_unmapping
+// first; threads that hold one while another thread of their process unmaps it are a bug of the
+// program.
 #pragma once
 
 #include <pthread.h>
+
+#include <cerrno>
+#include <optional>
 
 #include "common/sys/deadline.h"
 
@@ -28,16 +38,39 @@ class RobustMutex {
 
   /// The caller holds it unless the answer is timed_out. Throws std::logic_error when the calling
   /// thread holds it already.
-  Acquired lock(sys::Deadline deadline = sys::Deadline::never());
+  Acquired lock(sys::Deadline deadline = sys::Deadline::never()) {
+    const int error = pthread_mutex_trylock(&mutex_);
+    return error == 0 ? Acquired::yes : meaning_of(keep_trying(error, deadline));
+  }
+  /// As lock; empty, and nothing changed, when the calling thread holds it already.
+  std::optional<Acquired> lock_unless_held(sys::Deadline deadline) {
+    const int error = pthread_mutex_trylock(&mutex_);
+    if (error == 0) return Acquired::yes;
+    if (error == EDEADLK) return std::nullopt;
+    return meaning_of(keep_trying(error, deadline));
+  }
   /// As lock, at once: timed_out when another holds it.
-  Acquired try_lock();
+  Acquired try_lock() { return meaning_of(pthread_mutex_trylock(&mutex_)); }
   /// Throws std::logic_error when the calling thread does not hold it.
-  void unlock();
+  void unlock() {
+    if (const int error = pthread_mutex_unlock(&mutex_); error != 0) refuse_unlock(error);
+  }
+  /// Releases it if the calling thread holds it: before the memory in which it lies is unmapped.
+  void unlock_before_unmapping();
+
   /// Whether the calling thread holds it.
   bool held_by_caller() const;
+  /// Whether a thread that lives holds it; of the moment, unless it is the caller.
+  bool is_held() const { return holder() != 0; }
+  /// Whether its holder died, and nobody was told yet; of the moment.
+  bool is_orphaned() const;
 
  private:
-  Acquired after(int error);
+  int keep_trying(int error, sys::Deadline deadline);
+  Acquired meaning_of(int error);
+  [[noreturn]] static void refuse_unlock(int error);
+  unsigned word() const;
+  unsigned holder() const;
   pthread_mutex_t mutex_;
 };
 

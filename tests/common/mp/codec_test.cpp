@@ -48,8 +48,9 @@ TEST(Codec, EachKindOfValueComesBackEqual) {
             (std::vector<bool>{true, false, true}));
   EXPECT_EQ(there_and_back(std::vector<std::string>{"x", "", "yz"}),
             (std::vector<std::string>{"x", "", "yz"}));
-  EXPECT_EQ((there_and_back(std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt})),
-            (std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt}));
+  EXPECT_EQ(
+      (there_and_back(std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt})),
+      (std::tuple<int, std::string, std::optional<int>>{1, "a", std::nullopt}));
   EXPECT_EQ((there_and_back(std::pair<std::string, int>{"k", 7})),
             (std::pair<std::string, int>{"k", 7}));
   EXPECT_EQ((there_and_back(std::array<std::string, 2>{"p", "q"})),
@@ -67,8 +68,10 @@ TEST(Codec, KnowsWhatCannotCross) {
   static_assert(Crosses<int> && Crosses<Point> && Crosses<Named> && Crosses<std::vector<Named>>);
   static_assert(!Crosses<int*> && !Crosses<const char*> && !Crosses<std::string_view>);
   static_assert(!Crosses<std::span<int>> && !Crosses<std::reference_wrapper<int>>);
-  static_assert(!Crosses<NoCopy> && !Crosses<std::vector<NoCopy>> && !Crosses<std::tuple<int, int*>>);
+  static_assert(!Crosses<NoCopy> && !Crosses<std::vector<NoCopy>> &&
+                !Crosses<std::tuple<int, int*>>);
   static_assert(!Crosses<std::optional<int*>> && !Crosses<void (*)()>);
+  static_assert(!Crosses<char[3]> && Crosses<std::array<char, 3>>);
 }
 
 TEST(Codec, BytesThatEndTooSoonAreAnErrorAndNotAReadBeyondThem) {
@@ -86,6 +89,14 @@ TEST(Codec, ACountThatNoMessageCouldHoldIsRefusedBeforeMemoryIsTaken) {
   EXPECT_THROW(decode<std::string>(encoder.view()), DecodeError);
   EXPECT_THROW(decode<std::vector<std::string>>(encoder.view()), DecodeError);
   EXPECT_THROW((decode<std::map<std::string, int>>(encoder.view())), DecodeError);
+}
+
+TEST(Codec, AByteThatIsNeitherTrueNorFalseIsAnError) {
+  const std::array<std::byte, 2> bytes{std::byte{2}, std::byte{0}};
+  EXPECT_THROW(decode<bool>(BytesView(bytes).first(1)), DecodeError);
+  EXPECT_THROW(decode<std::optional<char>>(bytes), DecodeError);
+  EXPECT_EQ(there_and_back(true), true);
+  EXPECT_EQ(there_and_back(false), false);
 }
 
 TEST(Codec, BytesLeftOverAreAnError) {

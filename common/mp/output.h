@@ -1,0 +1,18 @@
+// What a process has printed and not yet written: stdio's buffers, those of std::cout included as
+// long as it is synchronised with stdio. Written before a fork, or parent and child would both
+// write it, and at the end of a child.
+//
+// For the calling process; not safe while other threads print.
+#pragma once
+
+namespace forkecho::mp {
+
+/// Writes what every stream has buffered. False when some of it was lost, now or before, on stdout
+/// or any other stream.
+bool flush_output();
+
+/// In a child whose parent could not write its own: the loss is the parent's, and nothing for the
+/// child to try again.
+void forget_inherited_output();
+
+}  // namespace forkecho::mp
