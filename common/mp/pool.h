@@ -35,12 +35,14 @@
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "common/mp/async_result.h"
+#include "common/mp/cpu_count.h"
 #include "common/mp/imap.h"
 #include "common/mp/pool_core.h"
 #include "common/mp/task.h"
@@ -48,15 +50,12 @@
 
 namespace forkecho::mp {
 
-/// As many workers as there are processors that this process may use.
-int default_pool_size();
-
 class Pool {
  public:
   /// Starts the workers. Throws std::invalid_argument when `processes` is below 1 or
   /// maxtasksperchild is 0, std::system_error when the system refuses a process or a descriptor,
   /// std::logic_error in a daemon process.
-  explicit Pool(int processes = default_pool_size(), PoolOptions options = {});
+  explicit Pool(int processes = static_cast<int>(cpu_count()), PoolOptions options = {});
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   /// As terminate(), in the pool's maker.
