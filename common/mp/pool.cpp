@@ -1,17 +1,9 @@
 #include "common/mp/pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <memory>
 
 namespace forkecho::mp {
-
-int default_pool_size() {
-  cpu_set_t usable;
-  if (sched_getaffinity(0, sizeof usable, &usable) == -1) return 1;  // more than 1,024 processors
-  return std::max(1, CPU_COUNT(&usable));
-}
 
 Pool::Pool(int processes, PoolOptions options)
     : core_(std::make_shared<detail::PoolCore>(processes, std::move(options))) {}

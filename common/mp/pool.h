@@ -35,12 +35,14 @@
 #include <memory>
 #include <optional>
 #include <ranges>
+#include <stdexcept>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "common/mp/async_result.h"
+#include "common/mp/cpu_count.h"
 #include "common/mp/imap.h"
 #include "common/mp/pool_core.h"
 #include "common/mp/task.h"
@@ -48,15 +50,12 @@
 
 namespace forkecho::mp {
 
-/// As many workers as there are processors that this process may use.
-int default_pool_size();
-
 class Pool {
  public:
   /// Starts the workers. Throws std::invalid_argument when `processes` is below 1 or
   /// maxtasksperchild is 0, std::system_error when the system refuses a process or a descriptor,
   /// std::logic_error in a daemon process.
-  explicit Pool(int processes = default_pool_size(), PoolOptions options = {});
+  explicit Pool(int processes = static_cast<int>(cpu_count()), PoolOptions options = {});
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   /// As terminate(), in the pool's maker.
@@ -192,11 +191,13 @@ AsyncResult<detail::CallResult<F, Args...>> Pool::apply_async(
   using Result = typename Call::Result;
   core_->check_running();
   auto state = std::make_shared<detail::SingleState<Result>>(std::move(callbacks));
+  static_assert(std::is_constructible_v<typename Call::Arguments, Args&&...>,
+                "these arguments do not convert to the parameters of the task");
   if constexpr (detail::check_task<F, Call>()) {
     detail::TaskWriter<F, Call> writer(function);
     writer.add(typename Call::Arguments(std::forward<Args>(arguments)...));
     core_->submit(writer.take(), state, 0, 1);
-    core_->hand_out();
+    core_->hand_out_quietly();
   }
   return {core_, std::move(state)};
 }
@@ -212,7 +213,7 @@ void Pool::submit_chunks(const F& function, Items& items, std::size_t chunksize,
     for (; item != end && writer.calls() < chunksize; ++item) writer.add(to_arguments(*item));
     const std::size_t calls = writer.calls();
     core_->submit(writer.take(), sink, first, calls);
-    core_->hand_out();
+    core_->hand_out_quietly();
     first += calls;
   }
 }

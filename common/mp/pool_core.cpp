@@ -47,11 +47,24 @@ unsigned checked_life(const PoolOptions& options) {
   return options.maxtasksperchild.value_or(0);
 }
 
+/// As join, and also where no descriptor is free to wait with.
+bool ended_before(Process& process, sys::Deadline deadline) {
+  try {
+    return process.join(deadline);
+  } catch (const std::system_error&) {
+    while (process.is_alive()) {
+      if (deadline.passed()) return false;
+      poll(nullptr, 0, 1);
+    }
+    return true;
+  }
+}
+
 /// Its exit code; it is killed if it does not end by itself.
 int end_of(Process& process) {
-  if (!process.join(sys::Deadline::after(grace))) {
+  if (!ended_before(process, sys::Deadline::after(grace))) {
     process.kill();
-    process.join();
+    ended_before(process, sys::Deadline::never());
   }
   return process.exitcode().value_or(exit_unknown);
 }
@@ -134,23 +147,28 @@ bool PoolCore::needs_workers() const {
   return state_ == State::running || books_.waiting() > 0;
 }
 
+/// As far as the system lets it; the next turn tries again.
 void PoolCore::replace_missing() {
   note_ready_workers();
-  bool any = false;
+  refused_ = nullptr;
   for (std::size_t place = 0; place < places_.size(); ++place) {
     if (!books_.vacant(place) && books_.spent(place)) retire(place);
-    any = any || !books_.vacant(place);
   }
-  for (std::size_t place = 0; place < places_.size(); ++place) {
+  for (std::size_t place = 0; place < places_.size() && !refused_; ++place) {
     if (!books_.vacant(place) || !needs_workers()) continue;
     try {
       start_worker(place);
-      any = true;
     } catch (const std::system_error&) {
-      if (!any) throw;
-      return;  // the others go on; the next turn tries again
+      refused_ = std::current_exception();
     }
   }
+}
+
+bool PoolCore::any_worker() const {
+  for (std::size_t place = 0; place < places_.size(); ++place) {
+    if (!books_.vacant(place)) return true;
+  }
+  return false;
 }
 
 void PoolCore::note_ready_workers() {
@@ -222,7 +240,7 @@ void PoolCore::reap_leavers() {
 
 /// True when none is left.
 bool PoolCore::wait_for_leavers(sys::Deadline deadline) {
-  for (Process& worker : leavers_) worker.join(deadline);
+  for (Process& worker : leavers_) ended_before(worker, deadline);
   reap_leavers();
   return leavers_.empty();
 }
@@ -292,6 +310,14 @@ void PoolCore::hand_out() {
   while (recall_one() || offer_one()) continue;
 }
 
+void PoolCore::hand_out_quietly() {
+  try {
+    hand_out();
+  } catch (...) {
+    if (!postponed_) postponed_ = std::current_exception();
+  }
+}
+
 /// Takes a task back for a worker that has nothing to do, and gives it to that.
 bool PoolCore::recall_one() {
   const auto offer = books_.next_recall();
@@ -338,9 +364,11 @@ bool PoolCore::send(const PoolBooks::Offer& offer) {
 /// All that can be done now, and one wait for something to happen: until the deadline, or for the
 /// interval in which the workers are looked after.
 void PoolCore::take_turn(sys::Deadline deadline) {
+  if (postponed_) std::rethrow_exception(std::exchange(postponed_, nullptr));
   if (!leavers_.empty()) reap_leavers();
   replace_missing();
   hand_out();
+  if (refused_ && !any_worker()) std::rethrow_exception(refused_);
   if (deadline.is_never()) {
     if (const auto place = only_busy_place()) return wait_for_one(*place);
   }
@@ -428,8 +456,8 @@ void PoolCore::take_message(std::size_t place, BytesView message) {
   task.mapped().sink->take(task.mapped().first, task.mapped().count, from);
 }
 
-/// For a worker that was not heard of for a while. A process that it started may keep its connection
-/// open beyond its death.
+/// For a worker that was not heard of for a while. A process that it started may keep its
+/// connection open beyond its death.
 void PoolCore::look_after(std::size_t place) {
   if (!books_.vacant(place) && !places_[place].process->is_alive()) hear_out(place);
 }

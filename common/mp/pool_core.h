@@ -65,7 +65,9 @@ class PoolCore {
                     std::size_t count);
   /// std::logic_error unless the pool runs and the caller is its maker, PoolBroken.
   void check_running() const;
-  /// Takes turns until done() or the deadline; whether done(). Looks at least once.
+  /// Takes turns until done() or the deadline; whether done(). Looks at least once. Throws what a
+  /// callback throws, and std::system_error when there is no worker and the system refuses one:
+  /// what waits goes on waiting, and the next call tries again.
   template <typename Done>
   bool wait(Done done, sys::Deadline deadline) {
     check_owner();
@@ -76,8 +78,9 @@ class PoolCore {
       if (deadline.passed()) return false;
     }
   }
-  /// Gives waiting tasks to workers that may have more.
-  void hand_out();
+  /// Gives waiting tasks to workers that may have more. It may meet a death, and with that a
+  /// callback: what this throws is thrown by the next wait.
+  void hand_out_quietly();
 
   std::size_t processes() const { return places_.size(); }
   std::vector<pid_t> worker_pids() const;
@@ -106,6 +109,7 @@ class PoolCore {
   void start_worker(std::size_t place);
   [[noreturn]] void run_worker(std::size_t place, Pipe& pipe);
   bool needs_workers() const;
+  bool any_worker() const;
   void replace_missing();
   void note_ready_workers();
   void retire(std::size_t place);
@@ -117,6 +121,7 @@ class PoolCore {
   void reap_leavers();
   bool wait_for_leavers(sys::Deadline deadline);
   // Messages.
+  void hand_out();
   bool recall_one();
   bool offer_one();
   bool send(const PoolBooks::Offer& offer);
@@ -148,6 +153,8 @@ class PoolCore {
   unsigned deaths_before_ready_ = 0;  // in a row
   unsigned failed_initializers_ = 0;  // in a row
   std::string initializer_error_;
+  std::exception_ptr refused_;    // why the system gave no process for a vacant place
+  std::exception_ptr postponed_;  // thrown by a callback, to be thrown by the next wait
 };
 
 }  // namespace detail

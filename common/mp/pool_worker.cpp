@@ -85,6 +85,7 @@ void serve_tasks(const WorkerPlan& plan) {
   for (unsigned done = 0; plan.tasks == 0 || done < plan.tasks;) {
     const auto message = connection.attempt_recv(Connection::Wait::within_patience);
     if (message.met == Connection::Met::end_of_file) return;
+    if (message.met == Connection::Met::nothing) continue;
     Decoder from(message.bytes);
     const auto task = from.get<TaskHeader>();
     if (task.trampoline == nullptr) return;

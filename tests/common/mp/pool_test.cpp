@@ -332,8 +332,7 @@ TEST(Pool, CallbacksOfResultsThatNobodyKeepsAreCalled) {
   Pool pool(2);
   int sum = 0;
   for (int i = 1; i <= 10; ++i) {
-    static_cast<void>(pool.apply_async(
-        {.callback = [&](int value) { sum += value; }, .error_callback = {}}, square, i));
+    static_cast<void>(pool.apply_async({.callback = [&](int value) { sum += value; }}, square, i));
   }
   pool.close();
   EXPECT_TRUE(pool.join(patience()));
@@ -416,8 +415,7 @@ TEST(Pool, HasAsManyWorkersAsAsked) {
   EXPECT_TRUE(three.join(patience()));
   EXPECT_TRUE(tests::children_of(getpid()).empty());
   Pool usual;
-  EXPECT_EQ(usual.processes(), std::size_t(default_pool_size()));
-  EXPECT_GE(default_pool_size(), 1);
+  EXPECT_EQ(usual.processes(), cpu_count());
 }
 
 TEST_F(PoolAtGate, CloseTakesNoMoreAndFinishesWhatItHas) {
@@ -465,6 +463,17 @@ TEST_F(PoolAtGate, TerminateDoesNotWaitForTasks) {
   EXPECT_THROW(result.get(), PoolTerminated);
   EXPECT_THROW(other.get(), PoolTerminated);
   EXPECT_EQ(called, 0) << "the end of a pool calls no callbacks";
+}
+
+TEST(Pool, TerminateNeedsNoForceThoughTheMakerIgnoresIt) {
+  std::signal(SIGTERM, SIG_IGN);
+  Pool pool(2);
+  pool.map(square, numbers(2), 1);
+  for (const pid_t pid : pool.worker_pids()) {
+    ASSERT_EQ(kill(pid, SIGTERM), 0);
+    EXPECT_TRUE(tests::eventually(patience(), [&] { return tests::state_of(pid) == 'Z'; }));
+  }
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 TEST_F(PoolAtGate, TheEndOfItsScopeTerminates) {
@@ -579,8 +588,9 @@ TEST(Pool, AResultThatCannotBeSentIsAnError) {
   Pool pool(1);
   try {
     pool.apply([] {
-      const rlimit none{.rlim_cur = 3, .rlim_max = 3};  // no memory file for the result
-      setrlimit(RLIMIT_NOFILE, &none);
+      std::signal(SIGXFSZ, SIG_IGN);
+      const rlimit small{.rlim_cur = 1000, .rlim_max = 1000};  // no memory file for the result
+      setrlimit(RLIMIT_FSIZE, &small);
       return Bytes(1 << 20);
     });
     ADD_FAILURE();
@@ -617,14 +627,18 @@ TEST(Pool, BelongsToItsMaker) {
   EXPECT_THROW(inner.apply([] { return self->apply(square, 1); }), RemoteError);
 }
 
-TEST(Pool, WorkersDieWithTheirMaker) {
+TEST_F(PoolAtGate, WorkersDieWithTheirMakerWhateverTheyDo) {
   PROVES("2.7");
   const tests::AdoptOrphans adopt;
   tests::Pipe alive;
   const pid_t maker = tests::start_child([&] {
     alive.read.reset();
     Pool pool(3);
-    pool.map(square, numbers(3), 1);
+    const auto endless = pool.apply_async([] {
+      gate->open();
+      for (;;) pause();
+    });
+    gate_.pass();
     return kill(getpid(), SIGKILL);
   });
   alive.write.reset();
@@ -675,6 +689,38 @@ TEST(Pool, RefusedDescriptorsLeaveNothingBehind) {
   EXPECT_TRUE(tests::children_of(getpid()).empty());
 }
 
+TEST(Pool, AWorkerThatCannotBeReplacedIsMissedUntilItCan) {
+  Pool pool(2);
+  pool.map(square, numbers(2), 1);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_THROW(pool.apply(die_with, SIGKILL), WorkerDied);
+  EXPECT_EQ(pool.apply(square, 3), 9);
+  EXPECT_EQ(pool.worker_pids().size(), 1u);
+  EXPECT_THROW(pool.apply(die_with, SIGKILL), WorkerDied);
+  const auto waiting = pool.apply_async(square, 4);
+  EXPECT_THROW(waiting.get(), std::system_error);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(waiting.get(), 16);
+  EXPECT_EQ(pool.worker_pids().size(), 2u);
+}
+
+TEST(Pool, HandingInATaskGivesItsResultWhateverCallbacksThrow) {
+  Pool pool(1);
+  pool.apply(nothing);
+  const auto dies = pool.apply_async(
+      {.error_callback = [](const std::exception&) { throw std::runtime_error("callback"); }},
+      die_with, SIGKILL);
+  const auto worker = pool.worker_pids().at(0);
+  ASSERT_TRUE(tests::eventually(patience(), [&] { return tests::state_of(worker) == 'Z'; }));
+  const auto next = pool.apply_async(square, 5);  // meets the death
+  EXPECT_THROW(next.get(), std::runtime_error);
+  EXPECT_EQ(next.get(), 25);
+  EXPECT_THROW(dies.get(), WorkerDied);
+}
+
 // ---- workers that are replaced
 
 TEST(Pool, AWorkerIsReplacedAfterItsNumberOfTasks) {
@@ -693,9 +739,14 @@ TEST(Pool, AWorkerIsReplacedAfterItsNumberOfTasks) {
   }
   for (const auto& [pid, tasks] : tasks_of) EXPECT_LE(tasks, 10);
   EXPECT_GE(tasks_of.size(), 10u);
-  const auto last = pool.worker_pids();
-  EXPECT_EQ(last.size(), 3u);
-  for (const pid_t pid : last) EXPECT_EQ(std::count(first.begin(), first.end(), pid), 0);
+  const auto all_replaced = [&] {
+    pool.map(square, numbers(30), 1);
+    const auto now = pool.worker_pids();
+    EXPECT_EQ(now.size(), 3u);
+    return std::none_of(first.begin(), first.end(),
+                        [&](pid_t pid) { return std::count(now.begin(), now.end(), pid) > 0; });
+  };
+  EXPECT_TRUE(tests::eventually(patience(), all_replaced));
   pool.close();
   EXPECT_TRUE(pool.join(patience()));
 }
