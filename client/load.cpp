@@ -2,7 +2,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -20,7 +19,7 @@
 #include "client/worker.h"
 #include "client/worker_books.h"
 #include "common/mp/process.h"
-#include "common/sys/check_syscall.h"
+#include "common/mp/wait.h"
 
 namespace forkecho::client {
 namespace {
@@ -153,16 +152,14 @@ bool Run::any_alive() {
 
 /// Until a worker ends, a signal comes or `moment` is there.
 void Run::wait_until(Moment moment) {
-  std::vector<pollfd> entries{
-      {.fd = interrupted_ ? -1 : interrupts_.descriptor(), .events = POLLIN, .revents = 0}};
+  std::vector<mp::Waitable> events;
   for (mp::Process& worker : workers_) {
-    if (worker.is_alive())
-      entries.push_back({.fd = worker.sentinel(), .events = POLLIN, .revents = 0});
+    if (worker.is_alive()) events.emplace_back(worker);
   }
-  const int ready =
-      poll(entries.data(), entries.size(), sys::Deadline::at(moment).poll_timeout_ms());
-  if (ready == -1 && errno != EINTR) sys::throw_errno(errno, "poll");
-  if (entries.front().revents == 0) return;
+  const mp::Waitable interrupt = interrupts_.descriptor();
+  if (!interrupted_) events.push_back(interrupt);
+  const auto ready = mp::wait(events, sys::Deadline::at(moment));
+  if (std::find(ready.begin(), ready.end(), interrupt) == ready.end()) return;
   interrupts_.take();
   interrupted_ = true;
   end_early(sys::Clock::now());

@@ -1,10 +1,11 @@
 #include "client/machine.h"
 
-#include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <fstream>
+
+#include "common/mp/cpu_count.h"
 
 namespace forkecho::client {
 namespace {
@@ -17,12 +18,6 @@ std::string processor_name() {
       return line.substr(colon + 2);
   }
   return "unknown";
-}
-
-unsigned usable_processors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<unsigned>(CPU_COUNT(&set));
 }
 
 std::uint64_t memory_bytes() {
@@ -42,7 +37,7 @@ std::string kernel_name() {
 
 Machine this_machine() {
   return {.processor = processor_name(),
-          .processors = usable_processors(),
+          .processors = mp::cpu_count(),
           .memory_bytes = memory_bytes(),
           .kernel = kernel_name()};
 }

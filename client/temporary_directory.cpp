@@ -60,6 +60,7 @@ void TemporaryDirectory::start_keeper() {
     close(writing);
     remove_after_owner(path, reading);
   });
+  keeper_->detach();
   keeper_->start();
 }
 

@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <list>
-#include <thread>
 
+#include "common/mp/cpu_count.h"
 #include "common/sys/duration.h"
 #include "server/listener.h"
 
@@ -184,7 +184,7 @@ std::string find_contradiction(const Options& options) {
 Parsed parse_command_line(int argc, const char* const* argv) {
   CommandLine command;
   command.control = default_control_path();
-  command.options.pool = default_pool_sizes(std::max(1U, std::thread::hardware_concurrency()));
+  command.options.pool = default_pool_sizes(mp::cpu_count());
   Texts texts;
 
   CLI::App app("forkechod: an uppercase-echo TCP server with a process for every connection",

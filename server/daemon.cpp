@@ -1,7 +1,6 @@
 #include "server/daemon.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <system_error>
 
 #include "common/mp/process.h"
+#include "common/mp/wait.h"
 #include "common/sys/check_syscall.h"
 #include "server/control_socket.h"
 #include "server/status.h"
@@ -71,6 +71,7 @@ void start_daemon(const Options& options) {
   const sys::Descriptor reader(ends[0]);
   sys::Descriptor writer(ends[1]);
   mp::Process daemon([&options, fd = writer.get()] { run_in_background(options, fd); });
+  daemon.detach();
   daemon.start();
   writer.reset();
   const std::string message = read_all(reader.get());
@@ -87,10 +88,7 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
   ControlClient client(control);
   const sys::Descriptor sentinel = client.daemon_sentinel();
   client.ask(now ? "stop now" : "stop", sys::Deadline::after(answer_time));
-  pollfd entry{.fd = sentinel.get(), .events = POLLIN, .revents = 0};
-  const int ready =
-      sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); });
-  if (ready <= 0) {
+  if (mp::wait({sentinel.get()}, deadline).empty()) {
     throw FatalError(
         ExitCode::system,
         "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");

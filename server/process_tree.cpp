@@ -4,19 +4,15 @@
 
 #include <algorithm>
 #include <csignal>
-#include <thread>
 
 #include "common/log/log.h"
+#include "common/mp/cpu_count.h"
 #include "server/acceptor.h"
 #include "server/event_worker.h"
 #include "server/pool_worker.h"
 
 namespace forkecho::server {
 namespace {
-
-unsigned processors() {
-  return std::max(1U, std::thread::hardware_concurrency());
-}
 
 /// How many seats there are: the most processes of the mode's kind that may ever be alive at once.
 std::size_t seat_count(const Options& options) {
@@ -25,7 +21,7 @@ std::size_t seat_count(const Options& options) {
     case Mode::fork:
       return 1;
     case Mode::event:
-      return processors();
+      return mp::cpu_count();
     case Mode::pool:
       break;
   }
@@ -114,6 +110,7 @@ void ProcessTree::occupy(Seat& seat) {
                                .peers = static_cast<unsigned>(seats_.size()),
                                .supervisor = getpid()};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
+  seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
   seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
   try {

@@ -1,6 +1,5 @@
 #include "server/supervisor.h"
 
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "common/log/log.h"
+#include "common/mp/orphans.h"
 #include "common/sys/process_title.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
@@ -85,7 +85,7 @@ class Supervisor {
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    mp::adopt_orphans();
     raise_descriptor_limit();
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
   }

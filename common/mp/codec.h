@@ -46,8 +46,10 @@ class DecodeError : public std::runtime_error {
 class Encoder {
  public:
   void raw(const void* from, std::size_t count) {
-    const auto* first = static_cast<const std::byte*>(from);
-    bytes_.insert(bytes_.end(), first, first + count);
+    if (count == 0) return;
+    const std::size_t before = bytes_.size();
+    bytes_.resize(before + count);
+    std::memcpy(bytes_.data() + before, from, count);
   }
   template <typename T>
   void put(const T& value);
@@ -142,6 +144,17 @@ struct Codec<T> {
     std::array<std::byte, sizeof(T)> bytes;
     std::memcpy(bytes.data(), from.raw(sizeof(T)).data(), sizeof(T));
     return std::bit_cast<T>(bytes);
+  }
+};
+
+template <>
+struct Codec<bool> {
+  static constexpr bool crosses = true;
+  static void encode(Encoder& to, bool value) { to.raw(&value, sizeof value); }
+  static bool decode(Decoder& from) {
+    const auto byte = std::to_integer<int>(from.raw(sizeof(bool))[0]);
+    if (byte > 1) throw DecodeError("a byte that is neither true nor false");
+    return byte == 1;
   }
 };
 

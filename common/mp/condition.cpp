@@ -45,13 +45,25 @@ Waited Condition::wait(sys::Deadline deadline) {
   check_holds_lock();
   const Waiter& mine = register_caller();
   FORKECHO_MP_STEP("condition.wait.registered");
-  const unsigned levels = with_lock([](auto& lock) { return lock.release_all(); });
-  FORKECHO_MP_STEP("condition.wait.released");
-  sleep_until_notified(mine, deadline);
-  FORKECHO_MP_STEP("condition.wait.woken");
+  Acquired retaken = Acquired::yes;
+  do {
+    const unsigned levels = with_lock([](auto& lock) { return lock.release_all(); });
+    FORKECHO_MP_STEP("condition.wait.released");
+    sleep_until_notified(mine, deadline);
+    FORKECHO_MP_STEP("condition.wait.woken");
+    retaken = retake(levels);
+  } while (mine.stage != notified && retaken != Acquired::owner_died && !deadline.passed());
+  return {.done = leave(), .owner_died = retaken == Acquired::owner_died};
+}
+
+Acquired Condition::retake(unsigned levels) {
   const Acquired retaken = with_lock([&](auto& lock) { return lock.acquire_levels(levels); });
   FORKECHO_MP_STEP("condition.wait.retaken");
-  return {.done = leave(), .owner_died = retaken == Acquired::owner_died};
+  if (retaken == Acquired::owner_died) {
+    const Section section(*this);
+    notify_waiting(waiters_.rows_in_use());
+  }
+  return retaken;
 }
 
 Condition::Waiter& Condition::register_caller() {
@@ -65,7 +77,10 @@ Condition::Waiter& Condition::register_caller() {
 }
 
 void Condition::sleep_until_notified(const Waiter& mine, sys::Deadline deadline) {
-  while (mine.stage.load() != notified && !deadline.passed()) {
+  const auto lock_is_orphaned = [&] {
+    return with_lock([](auto& lock) { return lock.is_orphaned(); });
+  };
+  while (mine.stage != notified && !deadline.passed() && !lock_is_orphaned()) {
     sleep_on_word(mine.stage, waiting, deadline);
     FORKECHO_MP_STEP("condition.wait.looking");
     const Section section(*this);
@@ -86,6 +101,10 @@ bool Condition::leave() {
 void Condition::notify(unsigned n) {
   check_holds_lock();
   const Section section(*this);
+  notify_waiting(n);
+}
+
+void Condition::notify_waiting(std::size_t n) {
   settle();
   const std::uint64_t horizon = state_->tickets.load();
   for (Waiter* const next : longest_waiting(n, horizon)) {
@@ -100,10 +119,10 @@ void Condition::settle() {
 }
 
 void Condition::hand_on(const Waiter& dead) {
-  if (dead.stage.load() != notified) return;
+  if (dead.stage != notified) return;
   bool is_with_another = false;  // from one who was killed before it had freed this row
   waiters_.for_each([&](const Waiter& other) {
-    is_with_another |= &other != &dead && other.stage.load() == notified && other.note == dead.note;
+    is_with_another |= &other != &dead && other.stage == notified && other.note == dead.note;
   });
   if (is_with_another) return;
   for (Waiter* const heir : longest_waiting(1, dead.horizon)) {
@@ -117,7 +136,7 @@ void Condition::hand_on(const Waiter& dead) {
 std::vector<Condition::Waiter*> Condition::longest_waiting(std::size_t n, std::uint64_t horizon) {
   std::vector<Waiter*> all;
   waiters_.for_each_living([&](Waiter& other) {
-    if (other.stage.load() == waiting && other.ticket <= horizon) all.push_back(&other);
+    if (other.stage == waiting && other.ticket <= horizon) all.push_back(&other);
   });
   std::ranges::sort(all, {}, &Waiter::ticket);
   all.resize(std::min(n, all.size()));

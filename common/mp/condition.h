@@ -35,7 +35,8 @@ namespace forkecho::mp {
 /// (wait_for), and false when the deadline passed first.
 struct Waited {
   bool done = false;
-  /// A holder of the lock was killed while it held it: what the lock guards may be half-done.
+  /// A holder of the lock was killed while it held it: what the lock guards may be half-done. Ends
+  /// a wait by itself.
   bool owner_died = false;
   operator bool() const { return done; }  // NOLINT(google-explicit-constructor): reads as Python's
 };
@@ -87,6 +88,8 @@ class Condition {
   void check_holds_lock();
   Waiter& register_caller();
   void sleep_until_notified(const Waiter& mine, sys::Deadline deadline);
+  Acquired retake(unsigned levels);
+  void notify_waiting(std::size_t n);
   bool leave();
   void settle();
   void hand_on(const Waiter& dead);

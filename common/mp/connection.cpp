@@ -1,8 +1,10 @@
 #include "common/mp/connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -78,8 +80,18 @@ sys::Descriptor memory_file_of(BytesView bytes) {
   return file;
 }
 
+/// Whether reading `size` bytes can be done at once: only files in memory have seals, the read of
+/// any other could wait for whoever provides it.
+bool is_memory_file(const sys::Descriptor& file, std::size_t size) {
+  struct stat status {};
+  return fcntl(file.get(), F_GET_SEALS) != -1 && fstat(file.get(), &status) == 0 &&
+         std::cmp_greater_equal(status.st_size, size);
+}
+
 /// Read and not mapped: a file that its sender shortens must not become a fault of ours.
 Bytes content_of(const sys::Descriptor& file, std::size_t size) {
+  if (!is_memory_file(file, size))
+    throw DecodeError("a large message that is no file in memory of its size");
   Bytes content(size);
   for (std::size_t have = 0; have < size;) {
     const ssize_t count = sys::check_syscall(sys::retry_on_interrupt([&] {

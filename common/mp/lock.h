@@ -30,6 +30,8 @@ class Lock {
   void release() { mutex_->unlock(); }
   /// Whether the calling thread holds it.
   bool held_by_caller() const { return mutex_->held_by_caller(); }
+  /// Whether its holder died, and nobody was told yet.
+  bool is_orphaned() const { return mutex_->is_orphaned(); }
 
   /// For Condition, which gives up every level that its caller holds, here always 1, and takes as
   /// many again.

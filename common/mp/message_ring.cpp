@@ -70,6 +70,7 @@ class Unlock {
 /// does not.
 void wake(Word& sleepers, int count) {
   sleepers.store(0);
+  FORKECHO_MP_STEP("queue.wake.announced");
   if (wake_word(sleepers, count) > 0) sleepers.store(1);  // perhaps not the only one
 }
 
@@ -172,7 +173,7 @@ std::optional<std::uint32_t> MessageRing::place_for(std::uint32_t length) {
   return place_after(put, got, length);
 }
 
-bool MessageRing::try_put(BytesView message, bool wake_anyway) {
+bool MessageRing::try_put(BytesView message) {
   const auto length = static_cast<std::uint32_t>(message.size());
   const auto place = place_for(length);
   if (!place) return false;
@@ -183,21 +184,21 @@ bool MessageRing::try_put(BytesView message, bool wake_anyway) {
   // Sequentially consistent, as the sleepers' side of wait_for_change.
   shared_->put.store(number + 1);
   FORKECHO_MP_STEP("queue.put.committed");
-  if (wake_anyway || shared_->getters_sleep.load() != 0) {
+  if (shared_->getters_sleep.load() != 0) {
     wake(shared_->getters_sleep, 1);
     FORKECHO_MP_STEP("queue.put.woken");
   }
   return true;
 }
 
-bool MessageRing::put_in_turn(BytesView message, bool wake_anyway) {
+bool MessageRing::put_in_turn(BytesView message) {
   Reservation& reservation = shared_->reservation;
   const bool reserved = reservation.exists();
   if (reserved && !reservation.allows(this_thread(), sys::Clock::now())) {
     shared_->got_seen = shared_->got.load(std::memory_order_acquire);
     return false;
   }
-  if (!try_put(message, wake_anyway)) return false;
+  if (!try_put(message)) return false;
   if (reserved) reservation.give_up(this_thread());
   return true;
 }
@@ -218,14 +219,12 @@ bool MessageRing::put(BytesView message, sys::Deadline deadline) {
                             " bytes in a queue of " + std::to_string(bytes_));
   FORKECHO_MP_STEP("queue.put.begin");
   for (;;) {
-    const Acquired turn = take_turn(shared_->putters, deadline);
-    if (turn == Acquired::timed_out) return false;
+    if (take_turn(shared_->putters, deadline) == Acquired::timed_out) return false;
     std::uint64_t got;
     {
       const Unlock unlock(shared_->putters);
       FORKECHO_MP_STEP("queue.put.locked");
-      // One who was killed may have put, and not woken.
-      if (put_in_turn(message, turn == Acquired::owner_died)) return true;
+      if (put_in_turn(message)) return true;
       if (!goes_on_waiting(deadline)) return false;
       got = shared_->got_seen;
     }

@@ -105,8 +105,8 @@ class MessageRing {
   std::optional<std::uint32_t> place_for(std::uint32_t length);
   std::optional<std::uint32_t> place_after(std::uint64_t put, std::uint64_t got,
                                            std::uint32_t length) const;
-  bool try_put(BytesView message, bool wake_anyway);
-  bool put_in_turn(BytesView message, bool wake_anyway);
+  bool try_put(BytesView message);
+  bool put_in_turn(BytesView message);
   bool goes_on_waiting(sys::Deadline deadline);
   bool something_to_get();
   BytesView take(Inbox& inbox);

@@ -94,6 +94,10 @@ void PoolCore::check_owner() const {
 
 void PoolCore::check_running() const {
   check_owner();
+  check_state();
+}
+
+void PoolCore::check_state() const {
   if (state_ == State::closed) throw std::logic_error("the pool is closed: it takes no more tasks");
   if (state_ == State::terminated) throw std::logic_error("the pool was terminated");
   if (broken_) throw PoolBroken(*broken_);
@@ -131,6 +135,7 @@ bool PoolCore::needs_workers() const {
 }
 
 void PoolCore::replace_missing() {
+  note_ready_workers();
   bool any = false;
   for (std::size_t place = 0; place < places_.size(); ++place) {
     if (!books_.vacant(place) && books_.spent(place)) retire(place);
@@ -234,7 +239,7 @@ std::vector<pid_t> PoolCore::worker_pids() const {
 
 TaskNumber PoolCore::submit(Bytes message, std::shared_ptr<ResultSink> sink, std::size_t first,
                             std::size_t count) {
-  check_running();
+  check_state();
   if (message.size() > Connection::largest_message)
     throw std::length_error("a task of " + std::to_string(message.size()) +
                             " bytes: the largest is " +
@@ -309,7 +314,7 @@ bool PoolCore::offer_one() {
     books_.offered(*offer);
   } catch (const std::system_error& error) {
     if (error.code().value() == EPIPE) {
-      bury(offer->place);
+      hear_out(offer->place);
       replace_missing();
     } else {
       const auto reason = std::current_exception();
@@ -423,12 +428,16 @@ void PoolCore::take_message(std::size_t place, BytesView message) {
   task.mapped().sink->take(task.mapped().first, task.mapped().count, from);
 }
 
-/// For a worker that was not heard of for a while. A process that it started may keep its
-/// connection open beyond its death.
+/// For a worker that was not heard of for a while. A process that it started may keep its connection
+/// open beyond its death.
 void PoolCore::look_after(std::size_t place) {
-  if (books_.vacant(place) || places_[place].process->is_alive()) return;
+  if (!books_.vacant(place) && !places_[place].process->is_alive()) hear_out(place);
+}
+
+/// Takes what a worker sent before it died, and buries it.
+void PoolCore::hear_out(std::size_t place) {
   const auto pid = places_[place].process->pid();
-  take_all(place);  // what it sent before it died
+  take_all(place);
   if (!books_.vacant(place) && places_[place].process->pid() == pid) bury(place);
 }
 

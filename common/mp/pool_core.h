@@ -58,8 +58,9 @@ class PoolCore {
   PoolCore& operator=(const PoolCore&) = delete;
   ~PoolCore();
 
-  /// Hands in the calls [first, first + count) of `sink` as one task. Throws std::logic_error
-  /// unless the pool runs, PoolBroken, std::length_error for a message that is too long.
+  /// Hands in the calls [first, first + count) of `sink` as one task; the caller has asked
+  /// check_running before. Throws std::logic_error unless the pool runs, PoolBroken,
+  /// std::length_error for a message that is too long.
   TaskNumber submit(Bytes message, std::shared_ptr<ResultSink> sink, std::size_t first,
                     std::size_t count);
   /// std::logic_error unless the pool runs and the caller is its maker, PoolBroken.
@@ -100,6 +101,7 @@ class PoolCore {
   };
 
   void check_owner() const;
+  void check_state() const;
   // Workers.
   void start_worker(std::size_t place);
   [[noreturn]] void run_worker(std::size_t place, Pipe& pipe);
@@ -127,6 +129,7 @@ class PoolCore {
   Connection::Attempt receive(std::size_t place, Connection::Wait wait);
   void lose_answer(std::size_t place, std::exception_ptr reason);
   void look_after(std::size_t place);
+  void hear_out(std::size_t place);
   // Tasks.
   std::vector<TaskNumber> settle(const std::vector<PoolBooks::Offer>& unanswered);
   void fail_tasks(const std::vector<TaskNumber>& numbers,

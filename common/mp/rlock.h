@@ -46,6 +46,8 @@ class RLock {
 
   /// Whether the calling thread holds it.
   bool held_by_caller() const { return state_->mutex.held_by_caller(); }
+  /// Whether its holder died, and nobody was told yet.
+  bool is_orphaned() const { return state_->mutex.is_orphaned(); }
 
   /// For Condition: gives up all levels, and returns how many there were. std::logic_error when the
   /// calling thread does not hold it.

@@ -55,11 +55,19 @@ Acquired RobustMutex::meaning_of(int error) {
   }
 }
 
-unsigned RobustMutex::holder() const {
-  // The word that the kernel itself reads and changes when a holder dies (set_robust_list(2)): the
-  // holder's thread id, 0 once it is dead, with two flags above it.
+// The word that the kernel itself reads and changes when a holder dies (set_robust_list(2)): the
+// holder's thread id, 0 once it is dead, with two flags above it.
+unsigned RobustMutex::word() const {
   const int& lock = mutex_.__data.__lock;
-  return static_cast<unsigned>(__atomic_load_n(&lock, __ATOMIC_ACQUIRE)) & FUTEX_TID_MASK;
+  return static_cast<unsigned>(__atomic_load_n(&lock, __ATOMIC_ACQUIRE));
+}
+
+unsigned RobustMutex::holder() const {
+  return word() & FUTEX_TID_MASK;
+}
+
+bool RobustMutex::is_orphaned() const {
+  return (word() & (FUTEX_TID_MASK | FUTEX_OWNER_DIED)) == FUTEX_OWNER_DIED;
 }
 
 bool RobustMutex::held_by_caller() const {

@@ -62,11 +62,14 @@ class RobustMutex {
   bool held_by_caller() const;
   /// Whether a thread that lives holds it; of the moment, unless it is the caller.
   bool is_held() const { return holder() != 0; }
+  /// Whether its holder died, and nobody was told yet; of the moment.
+  bool is_orphaned() const;
 
  private:
   int keep_trying(int error, sys::Deadline deadline);
   Acquired meaning_of(int error);
   [[noreturn]] static void refuse_unlock(int error);
+  unsigned word() const;
   unsigned holder() const;
   pthread_mutex_t mutex_;
 };

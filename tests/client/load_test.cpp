@@ -152,7 +152,7 @@ TEST(Load, KilledWorkerMakesItInvalidAndTheSumsStillHold) {
   plan.duration = 1200ms;
   struct KillAWorker : Progress {
     void second_passed(const TimelinePoint&) override {
-      kill(mp::active_children().back(), SIGKILL);
+      kill(mp::active_children().back().pid, SIGKILL);
     }
   } progress;
   const RunResult result = run_load(plan, &progress);

@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <optional>
 
 #include "common/mp/fork.h"
+#include "common/mp/orphans.h"
 #include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/deadline.h"
@@ -92,10 +92,10 @@ std::optional<int> exitcode_in_child(Body body) {
 /// For a scope, orphaned descendants become children of this process instead of init's.
 class AdoptOrphans {
  public:
-  AdoptOrphans() { sys::check_syscall(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl"); }
+  AdoptOrphans() { mp::adopt_orphans(); }
   AdoptOrphans(const AdoptOrphans&) = delete;
   AdoptOrphans& operator=(const AdoptOrphans&) = delete;
-  ~AdoptOrphans() { prctl(PR_SET_CHILD_SUBREAPER, 0); }
+  ~AdoptOrphans() { mp::adopt_orphans(false); }
 };
 
 }  // namespace forkecho::tests

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/child.h"
+
 namespace forkecho::mp {
 namespace {
 
@@ -11,7 +13,7 @@ class ChildRegistryTest : public testing::Test {
   static constexpr pid_t first = (1 << 22) + 1;
   static constexpr pid_t second = (1 << 22) + 2;
   static std::shared_ptr<ChildRecord> added(pid_t pid) {
-    auto record = std::make_shared<ChildRecord>(ChildRecord{.pid = pid, .exitcode = {}});
+    auto record = std::make_shared<ChildRecord>(ChildRecord{.pid = pid});
     ChildRegistry::add(record);
     return record;
   }
@@ -47,11 +49,36 @@ TEST_F(ChildRegistryTest, AnUnknownPidChangesNothing) {
   EXPECT_EQ(ChildRegistry::unreaped(), std::vector{one});
 }
 
+TEST_F(ChildRegistryTest, TellsWhetherItDelivered) {
+  added(first);
+  EXPECT_FALSE(ChildRegistry::deliver(second, 0));
+  EXPECT_TRUE(ChildRegistry::deliver(first, 0));
+  EXPECT_FALSE(ChildRegistry::deliver(first, 0));
+}
+
 TEST_F(ChildRegistryTest, ForgetsThemAll) {
   const auto one = added(first);
+  EXPECT_TRUE(ChildRegistry::any());
   ChildRegistry::forget_parents_children();
   EXPECT_TRUE(ChildRegistry::unreaped().empty());
-  EXPECT_EQ(one.use_count(), 1);
+  EXPECT_FALSE(ChildRegistry::any());
+}
+
+TEST_F(ChildRegistryTest, ClosesForgottenLifelines) {
+  tests::Pipe pipe;
+  auto one = added(first);
+  one->lifeline = std::move(pipe.write);
+  EXPECT_FALSE(tests::readable(pipe.read.get(), sys::Deadline::immediately()));
+  ChildRegistry::forget_parents_children();
+  EXPECT_TRUE(tests::readable(pipe.read.get(), sys::Deadline::immediately()));
+  static_cast<void>(one->lifeline.release());  // closed already, as in a child nobody would
+}
+
+TEST_F(ChildRegistryTest, TheLatestMayBeTakenBack) {
+  const auto one = added(first);
+  added(second);
+  ChildRegistry::drop_latest();
+  EXPECT_EQ(ChildRegistry::unreaped(), std::vector{one});
 }
 
 }  // namespace

@@ -91,6 +91,14 @@ TEST(Codec, ACountThatNoMessageCouldHoldIsRefusedBeforeMemoryIsTaken) {
   EXPECT_THROW((decode<std::map<std::string, int>>(encoder.view())), DecodeError);
 }
 
+TEST(Codec, AByteThatIsNeitherTrueNorFalseIsAnError) {
+  const std::array<std::byte, 2> bytes{std::byte{2}, std::byte{0}};
+  EXPECT_THROW(decode<bool>(BytesView(bytes).first(1)), DecodeError);
+  EXPECT_THROW(decode<std::optional<char>>(bytes), DecodeError);
+  EXPECT_EQ(there_and_back(true), true);
+  EXPECT_EQ(there_and_back(false), false);
+}
+
 TEST(Codec, BytesLeftOverAreAnError) {
   Encoder encoder;
   encoder.put(1);

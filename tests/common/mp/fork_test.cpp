@@ -126,7 +126,7 @@ TEST(Fork, ResettingHandlersKeepsIgnoredSignalsIgnored) {
 }
 
 TEST(Fork, TheChildHasNoneOfItsParentsChildren) {
-  const auto record = std::make_shared<ChildRecord>(ChildRecord{.pid = 815, .exitcode = {}});
+  const auto record = std::make_shared<ChildRecord>(ChildRecord{.pid = 815});
   ChildRegistry::add(record);
   EXPECT_EQ(tests::exitcode_in_child([] { return ChildRegistry::unreaped().empty() ? 0 : 1; }), 0);
   EXPECT_EQ(ChildRegistry::unreaped().size(), 1U);

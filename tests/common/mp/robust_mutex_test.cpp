@@ -1,0 +1,139 @@
+#include "common/mp/robust_mutex.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "common/mp/futex.h"
+#include "common/mp/raw_shared.h"
+#include "tests/support/child.h"
+#include "tests/support/eventually.h"
+#include "tests/support/processes.h"
+
+namespace forkecho::mp {
+namespace {
+
+sys::Deadline soon() {
+  return sys::Deadline::after(std::chrono::milliseconds(10));
+}
+
+TEST(RobustMutex, IsHeldByOneThread) {
+  RawValue<RobustMutex> mutex;
+  EXPECT_FALSE(mutex->is_held());
+  EXPECT_EQ(mutex->lock(), Acquired::yes);
+  EXPECT_TRUE(mutex->is_held());
+  EXPECT_TRUE(mutex->held_by_caller());
+  std::thread([&] {
+    EXPECT_FALSE(mutex->held_by_caller());
+    EXPECT_EQ(mutex->try_lock(), Acquired::timed_out);
+    EXPECT_EQ(mutex->lock(sys::Deadline::immediately()), Acquired::timed_out);
+  }).join();
+  mutex->unlock();
+  EXPECT_FALSE(mutex->is_held());
+  EXPECT_FALSE(mutex->held_by_caller());
+}
+
+TEST(RobustMutex, GivesUpAtTheDeadlineAndNotBefore) {
+  RawValue<RobustMutex> mutex;
+  const RobustGuard guard(*mutex);
+  std::thread([&] {
+    const auto deadline = sys::Deadline::after(longest_sleep * 3 / 2);  // more than one look
+    EXPECT_EQ(mutex->lock(deadline), Acquired::timed_out);
+    EXPECT_TRUE(deadline.passed());
+  }).join();
+}
+
+TEST(RobustMutex, MisuseIsNamed) {
+  RawValue<RobustMutex> mutex;
+  EXPECT_THROW(mutex->unlock(), std::logic_error);
+  mutex->lock();
+  EXPECT_THROW(mutex->lock(), std::logic_error);
+  EXPECT_THROW(mutex->lock(soon()), std::logic_error);
+  EXPECT_THROW(mutex->try_lock(), std::logic_error);
+  EXPECT_EQ(mutex->lock_unless_held(soon()), std::nullopt);
+  std::thread([&] { EXPECT_THROW(mutex->unlock(), std::logic_error); }).join();
+  mutex->unlock();
+  EXPECT_EQ(mutex->lock_unless_held(soon()), Acquired::yes);
+  mutex->unlock();
+}
+
+TEST(RobustMutex, AThreadThatEndsIsAnOwnerThatDied) {
+  RawValue<RobustMutex> mutex;
+  std::thread([&] { mutex->lock(); }).join();
+  // The kernel ends the thread a moment after it can be joined.
+  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return mutex->is_orphaned(); }));
+  EXPECT_FALSE(mutex->is_held());
+  EXPECT_EQ(mutex->try_lock(), Acquired::owner_died);
+  EXPECT_FALSE(mutex->is_orphaned());
+  EXPECT_TRUE(mutex->held_by_caller());
+  mutex->unlock();
+  EXPECT_EQ(mutex->lock(), Acquired::yes);
+  mutex->unlock();
+}
+
+TEST(RobustMutex, ADeathIsToldAgainWhenWhoWasToldDies) {
+  RawValue<RobustMutex> mutex;
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(tests::exitcode_in_child([&] {
+                const Acquired expected = round == 0 ? Acquired::yes : Acquired::owner_died;
+                return mutex->lock() == expected ? 0 : 1;
+              }),
+              0);
+  }
+  EXPECT_EQ(mutex->lock(), Acquired::owner_died);
+  mutex->unlock();
+}
+
+// What a waiter's kill between its wake-up and its taking the mutex leaves behind: a free mutex,
+// and others asleep on it.
+TEST(RobustMutex, AWaiterWhoseWakeUpWasLostFindsItFree) {
+  RawValue<RobustMutex> mutex;
+  tests::Gate held;
+  tests::Gate release;
+  const pid_t holder = tests::start_child([&] {
+    mutex->lock();
+    held.open();
+    if (!release.pass()) return 1;
+    // Its word is released, and nobody woken. The child ends with it: for the rest of a process,
+    // the list of what its thread holds would be wrong.
+    reinterpret_cast<Word&>(*mutex) = 0;
+    return 0;
+  });
+  ASSERT_TRUE(held.pass());
+  const pid_t waiter =
+      tests::start_child([&] { return mutex->lock(tests::patience()) == Acquired::yes ? 0 : 1; });
+  EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(waiter) == 'S'; }));
+  release.open();
+  EXPECT_EQ(tests::exitcode_of(holder), 0);
+  EXPECT_EQ(tests::exitcode_of(waiter), 0);
+  EXPECT_EQ(mutex->lock(), Acquired::owner_died);  // the waiter left with it
+  mutex->unlock();
+}
+
+TEST(RobustMutex, IsReleasedBeforeItsMemoryGoesSoThatTheListOfHeldOnesStaysWhole) {
+  RawValue<RobustMutex> first;
+  RawValue<RobustMutex> last;
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              first->lock();
+              {
+                RawValue<RobustMutex> between;
+                between->lock();
+                between->unlock_before_unmapping();
+              }
+              last->lock();
+              return 0;
+            }),
+            0);
+  EXPECT_EQ(first->lock(tests::patience()), Acquired::owner_died);
+  EXPECT_EQ(last->lock(tests::patience()), Acquired::owner_died);
+  last->unlock_before_unmapping();
+  EXPECT_FALSE(last->is_held());
+  last->unlock_before_unmapping();  // nothing, when it is not held
+  first->unlock();
+}
+
+}  // namespace
+}  // namespace forkecho::mp
