@@ -14,20 +14,18 @@
 namespace forkecho::mp {
 namespace {
 
-constexpr std::size_t authkey_size = 32;
-
-AuthKey random_key() {
-  AuthKey key(authkey_size);
-  // Up to 256 bytes come whole, or not at all.
-  sys::check_syscall(sys::retry_on_interrupt([&] { return getrandom(key.data(), key.size(), 0); }),
-                     "getrandom");
-  return key;
-}
-
 // Before main, so that even a bare fork made there inherits the key.
 [[maybe_unused]] const CurrentProcess& made_at_start = current_process();
 
 }  // namespace
+
+AuthKey random_authkey() {
+  AuthKey key(32);
+  // Up to 256 bytes come whole once the kernel's pool is ready (getrandom(2)).
+  sys::check_syscall(sys::retry_on_interrupt([&] { return getrandom(key.data(), key.size(), 0); }),
+                     "getrandom");
+  return key;
+}
 
 bool ParentProcess::is_alive() const {
   return getppid() == pid_;
@@ -51,7 +49,7 @@ bool ParentProcess::join(sys::Deadline deadline) {
   return true;
 }
 
-CurrentProcess::CurrentProcess() : authkey_(random_key()) {}
+CurrentProcess::CurrentProcess() : authkey_(random_authkey()) {}
 
 pid_t CurrentProcess::pid() const {
   return getpid();

@@ -19,6 +19,9 @@ namespace forkecho::mp {
 /// The secret by which processes of one family know each other (Manager asks for it).
 using AuthKey = Bytes;
 
+/// 32 bytes of the kernel's random numbers.
+AuthKey random_authkey();
+
 /// Who a process is.
 struct ProcessIdentity {
   std::string name = {};

@@ -27,7 +27,7 @@ sys::Descriptor Lifeline::hold() {
 
 void Lifeline::bind() {
   writing_.reset();
-  const int end = reading_.release();  // for the process's whole life
+  const int end = bound_ = reading_.release();  // for the process's whole life
   sys::check_syscall(fcntl(end, F_SETFD, 0), "fcntl(F_SETFD)");
   sys::check_syscall(fcntl(end, F_SETOWN, getpid()), "fcntl(F_SETOWN)");
   sys::check_syscall(fcntl(end, F_SETSIG, SIGKILL), "fcntl(F_SETSIG)");

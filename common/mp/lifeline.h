@@ -24,8 +24,12 @@ class Lifeline {
   /// In the child: from here on it dies with its parent, also after an exec and with every signal
   /// blocked. Leaves at once with exit code `orphaned` (fork.h) when the parent has ended already.
   void bind();
+  /// The descriptor by which the calling process is bound; -1 when it is not. To close it is to be
+  /// bound no longer.
+  static int of_this_process() { return bound_; }
 
  private:
+  static inline int bound_ = -1;
   sys::Descriptor reading_;
   sys::Descriptor writing_;
 };

@@ -5,10 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <limits>
 #include <stdexcept>
 
+#include "common/mp/lifeline.h"
 #include "common/mp/manager_server.h"
 #include "common/sys/check_syscall.h"
 
@@ -19,10 +22,17 @@ using managed::ManagerOp;
 
 /// The manager's process inherits all that its maker has open. Pipes of others would never come to
 /// their end as long as it lives.
-void close_all_but_standard_and(int kept) {
+void close_all_but_standard_and(std::array<int, 2> kept) {
   constexpr unsigned last = std::numeric_limits<unsigned>::max();
-  if (kept > STDERR_FILENO + 1) syscall(SYS_close_range, STDERR_FILENO + 1, kept - 1, 0);
-  syscall(SYS_close_range, kept + 1, last, 0);
+  std::sort(kept.begin(), kept.end());
+  unsigned first = STDERR_FILENO + 1;
+  for (const int descriptor : kept) {
+    if (descriptor < static_cast<int>(first)) continue;
+    const auto spared = static_cast<unsigned>(descriptor);
+    if (spared > first) syscall(SYS_close_range, first, spared - 1, 0);
+    first = spared + 1;
+  }
+  syscall(SYS_close_range, first, last, 0);
 }
 
 /// Two descriptors for each thread of each client.
@@ -34,7 +44,7 @@ void allow_many_descriptors() {
 }
 
 [[noreturn]] void serve(int listener, const ManagerOptions& options) {
-  close_all_but_standard_and(listener);
+  close_all_but_standard_and({listener, Lifeline::of_this_process()});
   allow_many_descriptors();
   // Control-C at a terminal reaches the whole group: the clients decide when the manager ends.
   std::signal(SIGINT, SIG_IGN);

@@ -43,7 +43,7 @@ namespace forkecho::mp {
 
 struct ManagerOptions {
   /// Who connects must have it. At most 1,024 bytes.
-  Bytes authkey = random_authkey();
+  Bytes authkey = current_process().authkey();
   /// A client that takes longer to show its key is cut off.
   sys::Duration handshake_patience = managed::handshake_patience;
 };

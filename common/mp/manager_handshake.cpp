@@ -1,7 +1,6 @@
 #include "common/mp/manager_handshake.h"
 
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -13,13 +12,6 @@
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
-
-Bytes random_authkey() {
-  Bytes key(32);
-  // Up to 256 bytes come whole once the kernel's pool is ready (getrandom(2)).
-  sys::check_syscall(getrandom(key.data(), key.size(), 0), "getrandom");
-  return key;
-}
 
 namespace managed {
 namespace {

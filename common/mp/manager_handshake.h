@@ -22,6 +22,7 @@
 #include <string>
 
 #include "common/mp/codec.h"
+#include "common/mp/current_process.h"
 #include "common/sys/deadline.h"
 #include "common/sys/descriptor.h"
 
@@ -39,9 +40,6 @@ class ManagerDied : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
-
-/// 32 bytes of the kernel's random numbers.
-Bytes random_authkey();
 
 namespace managed {
 

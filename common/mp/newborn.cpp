@@ -5,12 +5,11 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <string>
 
 #include "common/mp/current_process.h"
-#include "common/mp/error_text.h"
 #include "common/mp/fork.h"
 #include "common/mp/output.h"
+#include "common/mp/remote_error.h"
 #include "common/mp/step.h"
 #include "common/sys/raw_syscall.h"
 
@@ -53,8 +52,8 @@ void read_nothing_from_stdin() {
 }
 
 void tell_current_exception() {
-  const std::string error = to_string(describe_current_exception());
-  std::fprintf(stderr, "%s: %s\n", current_process().name().c_str(), error.c_str());
+  const RemoteError error = RemoteError::of_current_exception();
+  std::fprintf(stderr, "%s: %s\n", current_process().name().c_str(), error.what());
 }
 
 }  // namespace forkecho::mp

@@ -4,32 +4,37 @@
 
 #include <cstdio>
 
-#if defined(__GLIBC__) && defined(__has_attribute)
-#if __has_attribute(nodirect_extern_access)
-#define FORKECHO_KNOWS_STREAMS
-// Every open stream, the newest first. Without the attribute a program that is not position
-// independent would look at a copy of its own, made when it was loaded.
-extern "C" FILE* _IO_list_all __attribute__((weak, nodirect_extern_access));  // NOLINT
-#endif
-#endif
-
 namespace forkecho::mp {
 namespace {
+
+#if defined(__GLIBC__) && defined(__x86_64__)
+asm(".weak _IO_list_all");
+
+/// Where the C library keeps its list of open streams, the newest first; nullptr when it does not
+/// say. Looked up by hand: to a name in C++, a program that is not position independent would get a
+/// copy of its own, made when it was loaded.
+FILE* const* list_of_streams() {
+  FILE* const* list;
+  asm("movq _IO_list_all@GOTPCREL(%%rip), %0" : "=r"(list));
+  return list;
+}
 
 /// The question that fflush(nullptr) begins with, asked without its locks: to take one, and to come
 /// to it, costs a child three pages that it touches for nothing else. True when it cannot be known.
 [[gnu::hot]] bool something_is_buffered() {
-#ifdef FORKECHO_KNOWS_STREAMS
-  if (&_IO_list_all == nullptr) return true;
-  for (const FILE* stream = _IO_list_all; stream != nullptr; stream = stream->_chain) {
+  FILE* const* const list = list_of_streams();
+  if (list == nullptr) return true;
+  for (const FILE* stream = *list; stream != nullptr; stream = stream->_chain) {
     const bool is_wide = stream->_mode > 0;
     if (is_wide || stream->_IO_write_ptr > stream->_IO_write_base) return true;
   }
   return false;
-#else
-  return true;
-#endif
 }
+#else
+bool something_is_buffered() {
+  return true;
+}
+#endif
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -140,6 +141,7 @@ TEST(Process, TellsOfItselfBeforeWhileAndAfter) {
 }
 
 TEST(Process, ActiveChildrenReapsThoseWhoseOwnerIsGone) {
+  PROVES("cpython:test_active_children");
   pid_t pid = 0;
   {
     Process forgotten([] {});
@@ -632,6 +634,39 @@ TEST(Process, ChildrenOfChildrenInOrder) {
   std::vector<std::string> paths;
   while (pipe.first.poll()) paths.push_back(*pipe.first.recv<std::string>());
   EXPECT_EQ(paths, (std::vector<std::string>{"", "0", "00", "01", "1", "10", "11"}));
+}
+
+// "alive" while the parent lives, "not alive" afterwards.
+TEST(Process, SeesTheEndOfItsParent) {
+  PROVES("cpython:test_parent_process");
+  EXPECT_EQ(parent_process(), nullptr);
+  const tests::AdoptOrphans adopt;
+  RawValue<std::atomic<pid_t>> grandchild;
+  tests::Pipe said;
+  Process parent({.name = "wake"}, [&] {
+    Process child({.detached = true}, [&] {
+      *grandchild = getpid();
+      const auto say = [&](const char* text) {
+        return write(said.write.get(), text, std::strlen(text)) > 0;
+      };
+      ParentProcess& above = *parent_process();
+      if (!say(above.name().c_str()) || !say(above.is_alive() ? " alive" : " dead")) leave(1);
+      if (!above.join(tests::patience())) leave(2);
+      leave(say(above.is_alive() ? " alive" : " dead") ? 0 : 3);
+    });
+    child.start();
+    pause();
+  });
+  parent.start();
+  char text[30] = "";
+  for (std::size_t length = 0; std::strlen(text) < std::strlen("wake alive");)
+    length += static_cast<std::size_t>(read(said.read.get(), text + length, 10 - length));
+  EXPECT_STREQ(text, "wake alive");
+  parent.kill();
+  EXPECT_TRUE(parent.join(tests::patience()));
+  EXPECT_EQ(tests::exitcode_of(*grandchild), 0);
+  EXPECT_EQ(read(said.read.get(), text, sizeof text), 5);
+  EXPECT_EQ(std::string(text, 5), " dead");
 }
 
 TEST(Process, Many) {

@@ -1,0 +1,98 @@
+#include "common/mp/output.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cwchar>
+#include <string>
+
+#include "tests/support/child.h"
+
+namespace forkecho::mp {
+namespace {
+
+/// What arrives in a pipe while a child runs `body` on its writing end, and then _exits.
+template <typename Body>
+std::string output_of(Body body, int expected = 0) {
+  tests::Pipe pipe;
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              const int result = body(pipe.write.get());
+              _exit(result);
+              return 0;
+            }),
+            expected);
+  pipe.write.reset();
+  char text[100] = "";
+  const ssize_t length = read(pipe.read.get(), text, sizeof text - 1);
+  return {text, static_cast<std::size_t>(length)};
+}
+
+TEST(Output, OfEveryStreamIsWritten) {
+  EXPECT_EQ(output_of([](int out) {
+              dup2(out, STDOUT_FILENO);
+              std::printf("a");
+              if (!flush_output()) return 1;
+              FILE* const other = fdopen(dup(out), "w");
+              std::fputs("b", other);
+              return flush_output() ? 0 : 2;
+            }),
+            "ab");
+}
+
+TEST(Output, OfAWideStreamIsWritten) {
+  EXPECT_EQ(output_of([](int out) {
+              FILE* const wide = fdopen(dup(out), "w");
+              std::fputws(L"wide", wide);
+              return flush_output() ? 0 : 1;
+            }),
+            "wide");
+}
+
+TEST(Output, NothingToWriteIsNoLossOnClosedStreams) {
+  EXPECT_EQ(output_of([](int) {
+              close(STDOUT_FILENO);
+              return flush_output() ? 0 : 1;
+            }),
+            "");
+}
+
+/// A child's standard output that takes nothing.
+void print_into_nothing() {
+  dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+  std::printf("lost");
+}
+
+TEST(Output, ALossIsTold) {
+  EXPECT_EQ(output_of([](int) {
+              print_into_nothing();
+              return flush_output() ? 1 : 0;
+            }),
+            "");
+}
+
+TEST(Output, AnEarlierLossOnStandardOutputIsTold) {
+  EXPECT_EQ(output_of([](int out) {
+              print_into_nothing();
+              std::fflush(stdout);
+              dup2(out, STDOUT_FILENO);
+              return flush_output() ? 1 : 0;
+            }),
+            "");
+}
+
+TEST(Output, InheritedIsForgotten) {
+  EXPECT_EQ(output_of([](int out) {
+              print_into_nothing();
+              if (flush_output()) return 1;
+              forget_inherited_output();
+              dup2(out, STDOUT_FILENO);
+              std::printf("own");
+              return flush_output() ? 0 : 2;
+            }),
+            "own");
+}
+
+}  // namespace
+}  // namespace forkecho::mp
