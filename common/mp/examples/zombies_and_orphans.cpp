@@ -1,5 +1,7 @@
 // What is left of a child that ended and was not reaped; and who becomes the parent of a child
 // whose parent is killed.
+//
+//   zombies_and_orphans [CHILDREN]     so many come and go; 1000 unless given
 #include <fstream>
 #include <vector>
 
@@ -34,9 +36,9 @@ void show_zombie() {
   say("joined: state ", state_of(*child.pid()));
 }
 
-void show_that_pids_do_not_run_out() {
+void show_that_pids_do_not_run_out(long children) {
   int ended = 0;
-  for (int i = 0; i < 1000; ++i) {
+  for (long i = 0; i < children; ++i) {
     mp::Process child([] {});
     child.start();
     ended += child.join();
@@ -76,9 +78,9 @@ void reap(pid_t orphan) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   show_zombie();
-  show_that_pids_do_not_run_out();
+  show_that_pids_do_not_run_out(forkecho::examples::number_argument(argc, argv, 1, 1000));
   make_orphan("left to the system");
   mp::adopt_orphans();
   reap(make_orphan("adopted by main"));
