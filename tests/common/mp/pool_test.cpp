@@ -465,13 +465,14 @@ TEST_F(PoolAtGate, TerminateDoesNotWaitForTasks) {
   EXPECT_EQ(called, 0) << "the end of a pool calls no callbacks";
 }
 
-TEST(Pool, TerminateNeedsNoForceThoughTheMakerIgnoresIt) {
+TEST(Pool, SigtermEndsTheWorkersOfAMakerThatIgnoresIt) {
   std::signal(SIGTERM, SIG_IGN);
   Pool pool(2);
-  pool.map(square, numbers(2), 1);
   for (const pid_t pid : pool.worker_pids()) {
-    ASSERT_EQ(kill(pid, SIGTERM), 0);
-    EXPECT_TRUE(tests::eventually(patience(), [&] { return tests::state_of(pid) == 'Z'; }));
+    EXPECT_TRUE(tests::eventually(patience(), [&] {
+      kill(pid, SIGTERM);  // again: a newborn worker ignores it as its maker does
+      return tests::state_of(pid) == 'Z';
+    }));
   }
   std::signal(SIGTERM, SIG_DFL);
 }
@@ -719,6 +720,38 @@ TEST(Pool, HandingInATaskGivesItsResultWhateverCallbacksThrow) {
   EXPECT_THROW(next.get(), std::runtime_error);
   EXPECT_EQ(next.get(), 25);
   EXPECT_THROW(dies.get(), WorkerDied);
+}
+
+TEST(Pool, AnAnswerThatCannotBeReceivedIsTheErrorOfItsTask) {
+  Pool pool(1);
+  pool.apply(nothing);
+  const auto large = pool.apply_async([] { return Bytes(1 << 20); });
+  const auto small = pool.apply_async(square, 5);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_TRUE(large.wait(patience()));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THROW(large.get(), std::system_error);
+  EXPECT_EQ(small.get(), 25);
+}
+
+TEST(Pool, EveryTaskEndsThoughCallbacksThrow) {
+  Pool pool(1, {.initializer = [] { leave(1); }});
+  std::vector<AsyncResult<int>> results;
+  int calls = 0;
+  for (int i = 0; i < 3; ++i) {
+    results.push_back(pool.apply_async({.error_callback =
+                                            [&calls](const std::exception&) {
+                                              ++calls;
+                                              throw std::runtime_error("callback");
+                                            }},
+                                       square, i));
+  }
+  EXPECT_THROW(results[0].wait(), std::runtime_error);
+  EXPECT_EQ(calls, 3);
+  for (const auto& result : results) EXPECT_THROW(result.get(), PoolBroken);
 }
 
 // ---- workers that are replaced
