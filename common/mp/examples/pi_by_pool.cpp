@@ -14,8 +14,8 @@ namespace {
 
 double pi_by_pool(long terms) {
   mp::Pool pool(slices);
-  std::vector<Slice> parts;
-  for (int i = 0; i < slices; ++i) parts.push_back(slice(terms, i));
+  std::array<Slice, slices> parts;
+  for (int i = 0; i < slices; ++i) parts[i] = slice(terms, i);
   const std::vector<double> results = pool.map(sum_of, parts);
   pool.close();
   pool.join();
