@@ -1,10 +1,8 @@
 #include "client/temporary_directory.h"
 
-#include <fcntl.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <string>
@@ -27,12 +25,11 @@ std::string parent_directory() {
 }
 
 /// The keeper's whole life. Its owner's terminal does not reach it.
-void remove_after_owner(const std::filesystem::path& path, int owner_lives) {
+void remove_after_owner(const std::filesystem::path& path, mp::Connection& owner) {
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);
   setsid();
-  char nothing;
-  sys::retry_on_interrupt([&] { return read(owner_lives, &nothing, 1); });
+  owner.recv_bytes();  // the owner says nothing: this is its end
   std::error_code ignored;
   std::filesystem::remove_all(path, ignored);
 }
@@ -52,16 +49,13 @@ TemporaryDirectory::TemporaryDirectory() : owner_(getpid()) {
 }
 
 void TemporaryDirectory::start_keeper() {
-  std::array<int, 2> ends;
-  sys::check_syscall(pipe2(ends.data(), O_CLOEXEC), "pipe");
-  const sys::Descriptor reading(ends[0]);
-  owner_lives_.reset(ends[1]);
-  keeper_.emplace([path = path_, reading = ends[0], writing = ends[1]] {
-    close(writing);
-    remove_after_owner(path, reading);
+  keeper_.emplace([this] {
+    life_.second.close();
+    remove_after_owner(path_, life_.first);
   });
   keeper_->detach();
   keeper_->start();
+  life_.first.close();
 }
 
 TemporaryDirectory::~TemporaryDirectory() {

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "common/mp/connection.h"
 #include "common/mp/process.h"
-#include "common/sys/descriptor.h"
 
 namespace forkecho::client {
 
@@ -31,7 +31,7 @@ class TemporaryDirectory {
 
   std::filesystem::path path_;
   pid_t owner_;
-  sys::Descriptor owner_lives_;  // a pipe's writing end: closed by the kernel with its last owner
+  mp::Pipe life_{mp::Duplex::no};  // its sending end is closed by the kernel with its last owner
   std::optional<mp::Process> keeper_;
 };
 

@@ -3,16 +3,15 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <chrono>
-#include <exception>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <system_error>
 
+#include "common/mp/connection.h"
 #include "common/mp/process.h"
 #include "common/mp/wait.h"
-#include "common/sys/check_syscall.h"
+#include "common/sys/descriptor.h"
 #include "server/control_socket.h"
 #include "server/status.h"
 #include "server/supervisor.h"
@@ -22,11 +21,28 @@ namespace {
 
 constexpr auto answer_time = std::chrono::seconds(10);
 
-/// What the daemon tells `start`: one byte of exit code, then the line for the user.
-void report(int pipe, ExitCode code, const std::string& line) {
-  const std::string message = static_cast<char>(code) + line;
-  sys::retry_on_interrupt([&] { return write(pipe, message.data(), message.size()); });
-  close(pipe);
+/// What the daemon tells `start`, once: how it went, and the line for the user.
+struct Report {
+  ExitCode code = ExitCode::ok;
+  std::string line = {};
+  void encode(mp::Encoder& to) const {
+    to.put(code);
+    to.put(line);
+  }
+  static Report decode(mp::Decoder& from) {
+    const auto code = from.get<ExitCode>();
+    return {code, from.get<std::string>()};
+  }
+};
+
+/// Without effect when it has reported before, or when nobody waits for it any more.
+void report(mp::Connection& starter, const Report& outcome) {
+  if (starter.closed()) return;
+  try {
+    starter.send(outcome);
+  } catch (const std::system_error&) {
+  }
+  starter.close();
 }
 
 void leave_the_terminal() {
@@ -36,52 +52,43 @@ void leave_the_terminal() {
   if (null > STDERR_FILENO) close(null);
 }
 
-void run_in_background(const Options& options, int pipe) {
-  setsid();
-  try {
-    run_supervisor(options, [pipe] {
-      leave_the_terminal();
-      report(pipe, ExitCode::ok, "");
-    });
-  } catch (const FatalError& error) {
-    report(pipe, error.code(), error.what());
-    mp::leave(static_cast<int>(error.code()));
-  } catch (const std::system_error& error) {
-    report(pipe, ExitCode::system, error.what());
-    mp::leave(static_cast<int>(ExitCode::system));
-  }
+[[noreturn]] void fail(mp::Connection& starter, ExitCode code, const std::string& line) {
+  report(starter, {code, line});
+  mp::leave(static_cast<int>(code));
 }
 
-std::string read_all(int fd) {
-  std::string text;
-  std::array<char, 4096> chunk;
-  for (;;) {
-    const ssize_t length =
-        sys::retry_on_interrupt([&] { return read(fd, chunk.data(), chunk.size()); });
-    if (length <= 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(length));
+void run_in_background(const Options& options, mp::Connection& starter) {
+  setsid();
+  try {
+    run_supervisor(options, [&] {
+      leave_the_terminal();
+      report(starter, {});
+    });
+  } catch (const FatalError& error) {
+    fail(starter, error.code(), error.what());
+  } catch (const std::system_error& error) {
+    fail(starter, ExitCode::system, error.what());
   }
 }
 
 }  // namespace
 
 void start_daemon(const Options& options) {
-  std::array<int, 2> ends{};
-  sys::check_syscall(pipe2(ends.data(), O_CLOEXEC), "pipe");
-  const sys::Descriptor reader(ends[0]);
-  sys::Descriptor writer(ends[1]);
-  mp::Process daemon([&options, fd = writer.get()] { run_in_background(options, fd); });
+  mp::Pipe pipe(mp::Duplex::no);
+  mp::Process daemon([&] {
+    pipe.first.close();
+    run_in_background(options, pipe.second);
+  });
   daemon.detach();
   daemon.start();
-  writer.reset();
-  const std::string message = read_all(reader.get());
-  if (message.empty()) {
+  pipe.second.close();
+  const auto outcome = pipe.first.recv<Report>();
+  if (!outcome) {
     daemon.join();
     throw FatalError(ExitCode::system, "the daemon ended before it was ready, with exit code " +
                                            std::to_string(*daemon.exitcode()));
   }
-  const auto code = static_cast<ExitCode>(message.front());
-  if (code != ExitCode::ok) throw FatalError(code, message.substr(1));
+  if (outcome->code != ExitCode::ok) throw FatalError(outcome->code, outcome->line);
 }
 
 void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
