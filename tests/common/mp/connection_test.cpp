@@ -141,7 +141,7 @@ TEST(Connection, PollWaitsAsLongAsAsked) {
   const auto begin = sys::Clock::now();
   EXPECT_FALSE(conn->poll());
   EXPECT_FALSE(conn->poll(Deadline::after(std::chrono::seconds(-1))));
-  EXPECT_LT(sys::Clock::now() - begin, std::chrono::milliseconds(50));
+  EXPECT_LT(sys::Clock::now() - begin, std::chrono::seconds(1));
   const Deadline deadline = soon();
   EXPECT_FALSE(conn->poll(deadline));
   EXPECT_TRUE(deadline.passed());

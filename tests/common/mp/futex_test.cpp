@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <cerrno>
 
 #include "common/mp/raw_shared.h"
@@ -21,7 +23,10 @@ sys::Duration time_of(auto act) {
 TEST(Futex, AChangedWordIsNotSleptOn) {
   const RawValue<Word> word;
   *word = 1;
-  EXPECT_LT(time_of([&] { sleep_on_word(*word, 0, tests::patience()); }), longest_sleep);
+  auto quickest = sys::Duration::max();  // of several: a busy machine delays some
+  for (int i = 0; i < 10; ++i)
+    quickest = std::min(quickest, time_of([&] { sleep_on_word(*word, 0, tests::patience()); }));
+  EXPECT_LT(quickest, longest_sleep);
 }
 
 TEST(Futex, ASleepEndsAtItsDeadlineOrAtTheLongestSleep) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <random>
@@ -202,14 +203,18 @@ TEST(MessageRing, EveryPutWakesOneOfManySleepers) {
       return 0;
     }));
   }
-  const auto begin = sys::Clock::now();
+  auto quickest = sys::Duration::max();
   for (int round = 0; round < rounds; ++round) {
     poll(nullptr, 0, 2);  // all are asleep by now
+    const auto begin = sys::Clock::now();
     for (int i = 0; i < sleepers; ++i) put(there, "x");
     for (int i = 0; i < sleepers; ++i) ASSERT_TRUE(get(back, tests::patience()));
+    quickest = std::min(quickest, sys::Duration(sys::Clock::now() - begin));
     for (int i = 0; i < sleepers; ++i) put(again, "x");
   }
-  EXPECT_LT(sys::Clock::now() - begin, rounds * longest_sleep / 3);
+  // One that was not woken looks for itself when its sleep is over, in every round; a busy machine
+  // delays some rounds, and not all.
+  EXPECT_LT(quickest, longest_sleep / 2);
   for (const pid_t child : children) EXPECT_EQ(tests::exitcode_of(child), 0);
 }
 

@@ -24,7 +24,7 @@ using std::chrono::milliseconds;
 using sys::Clock;
 using sys::Deadline;
 
-constexpr auto short_wait = milliseconds(60);
+constexpr auto short_wait = milliseconds(1000);
 
 /// How long `call` took.
 template <typename Call>
