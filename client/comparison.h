@@ -18,8 +18,8 @@
 namespace forkecho::client {
 
 /// What the server's processes used in one slice, warm-up included, as its load is in the totals.
-/// User and system time are exact in their sum alone: a kernel that splits them by its clock's ticks
-/// (cputime_adjust in kernel/sched/cputime.c) calls all of a process "user" that no tick met.
+/// User and system time are exact in their sum alone: a kernel that splits them by its clock's
+/// ticks (cputime_adjust in kernel/sched/cputime.c) calls all of a process "user" that no tick met.
 struct ServerSample {
   double cpu_user_s = 0;
   double cpu_system_s = 0;

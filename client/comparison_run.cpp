@@ -117,7 +117,7 @@ class ComparisonRun {
   const ComparisonPlan& plan_;
   ComparisonProgress* progress_;
   std::optional<TemporaryDirectory> directory_;  // made for the first server that we start
-  std::deque<Contender> contenders_;  // their servers go before the directory
+  std::deque<Contender> contenders_;             // their servers go before the directory
   std::string started_at_;
   unsigned rounds_done_ = 0;
   LoadPlan plan_as_run_ = plan_.slice;

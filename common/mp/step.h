@@ -1,7 +1,7 @@
 // FORKECHO_MP_STEP("queue.put.copied") names a moment inside an operation at which a process may be
-// killed with consequences of its own. Test builds (FORKECHO_MP_STEPS) call an observer there, which
-// kills the process that was chosen (tests/support/kill_at_step.h); in every other build a step is
-// nothing at all.
+// killed with consequences of its own. Test builds (FORKECHO_MP_STEPS) call an observer there,
+// which kills the process that was chosen (tests/support/kill_at_step.h); in every other build a
+// step is nothing at all.
 //
 // A step's name is "component.operation.moment". Every one must be reached by a test in
 // tests/crash/mp: tests/crash/mp/steps_test.py reads the sources and compares.

@@ -12,8 +12,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <stdexcept>

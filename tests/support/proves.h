@@ -6,6 +6,6 @@
 #include <gtest/gtest.h>
 
 /// At the beginning of a test's body; as many names as it proves, each a string literal.
-#define PROVES(...)                                                              \
-  for (const char* const proven : {__VA_ARGS__}) ::testing::Test::RecordProperty( \
-      std::string("proves_") + proven, 1)
+#define PROVES(...)                              \
+  for (const char* const proven : {__VA_ARGS__}) \
+  ::testing::Test::RecordProperty(std::string("proves_") + proven, 1)

@@ -36,7 +36,8 @@ Deadline in_good_time() {
 }
 
 /// Kills a process that has done `begin`, and then does `wait_in` until it is killed.
-void kill_one_who(const std::function<void()>& begin, const std::function<void()>& wait_in = pause) {
+void kill_one_who(const std::function<void()>& begin,
+                  const std::function<void()>& wait_in = pause) {
   mp::Event has_begun;
   mp::Process victim([&] {
     begin();

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <cerrno>
 
 #include "common/mp/raw_shared.h"
