@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <initializer_list>
 #include <limits>
@@ -517,19 +518,20 @@ using LockProxy = ManagedLockProxy<managed::Kind::lock>;
 /// Its holder may acquire it again, and releases it as often.
 using RLockProxy = ManagedLockProxy<managed::Kind::rlock>;
 
-/// Holds a manager's lock for a scope. A manager that has died in the meantime is no error at the
-/// scope's end: then there is no lock any more. The next call on the manager tells.
+/// Holds a manager's lock for a scope. It is no error at the scope's end that the release fails: the
+/// manager has died or cut the caller off, or another client has removed the lock, and then it is
+/// held no longer. The next call on the lock or its manager tells.
 template <typename LockOfManager>
 class ManagedLockGuard {
  public:
   explicit ManagedLockGuard(const LockOfManager& lock) : lock_(lock), acquired_(lock_.acquire()) {}
   ManagedLockGuard(const ManagedLockGuard&) = delete;
   ManagedLockGuard& operator=(const ManagedLockGuard&) = delete;
-  // A release that fails otherwise is a bug, and the end of the program.
-  ~ManagedLockGuard() {  // NOLINT(bugprone-exception-escape)
+  ~ManagedLockGuard() {
     try {
       lock_.release();
-    } catch (const ManagerDied&) {
+    } catch (const std::exception&) {
+      // Lost in the meantime.
     }
   }
   bool owner_died() const { return acquired_ == Acquired::owner_died; }

@@ -299,6 +299,20 @@ TEST_F(LockOfAManager, AGuardHoldsItForAScope) {
   manager.shutdown();  // and the guard ends without an exception
 }
 
+TEST_F(LockOfAManager, AGuardEndsWithoutAnErrorThoughItsLockWasRemovedOrLost) {
+  const auto removed = manager.lock();
+  const auto lost = manager.lock();
+  {
+    const ManagedLockGuard guard_of_removed(removed);
+    const ManagedLockGuard guard_of_lost(lost);
+    manager.remove(removed);
+    lost.release();
+  }
+  EXPECT_THROW(removed.acquire(), std::logic_error);
+  EXPECT_EQ(lost.acquire(Deadline::immediately()), Acquired::yes);
+  lost.release();
+}
+
 TEST_F(LockOfAManager, AnRLockIsAcquiredAgainByItsHolder) {
   const auto lock = manager.rlock();
   EXPECT_EQ(lock.acquire(), Acquired::yes);
