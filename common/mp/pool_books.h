@@ -25,11 +25,18 @@ enum class OnWorkerDeath {
   retry,  // another worker gets it, up to PoolOptions::max_retries times; then WorkerDied
 };
 
-/// Whether a task is to be handed out again when its worker died. One that was never begun always
-/// is. `retries` is how often it was handed out again after it had been begun.
+/// So many workers may die one after the other with the same task before them and not begun: what
+/// kills them is likely the task's message (no memory for it), and would kill the next as well.
+inline constexpr unsigned most_deaths_before_begun = 10;
+
+/// Whether a task is to be handed out again when its worker died. `retries` is how often it was
+/// handed out again after it had been begun, `deaths_before_begun` how many workers died for which
+/// it was the next, and did not begin it. Where begun, the policy says; elsewhere it always is, up
+/// to most_deaths_before_begun.
 constexpr bool hand_out_again(bool begun, OnWorkerDeath policy, unsigned retries,
-                              unsigned max_retries) {
-  return !begun || (policy == OnWorkerDeath::retry && retries < max_retries);
+                              unsigned max_retries, unsigned deaths_before_begun = 0) {
+  if (!begun) return deaths_before_begun < most_deaths_before_begun;
+  return policy == OnWorkerDeath::retry && retries < max_retries;
 }
 
 class PoolBooks {
@@ -71,6 +78,8 @@ class PoolBooks {
   /// The answer with `ticket` came; empty when it is not the one that was due.
   std::optional<TaskNumber> answered(std::size_t place, std::uint64_t ticket);
   std::size_t unanswered(std::size_t place) const { return places_[place].unanswered.size(); }
+  /// The ticket of the next hand-out to there.
+  std::uint64_t next_ticket(std::size_t place) const { return places_[place].last_ticket + 1; }
   /// The ticket of the next answer from there; only where something is unanswered.
   std::uint64_t due(std::size_t place) const { return places_[place].unanswered.front().ticket; }
 

@@ -139,6 +139,7 @@ void PoolCore::run_worker(std::size_t place, Pipe& pipe) {
   leave(serve_pool({.connection = &pipe.second,
                     .slot = &slots_[place],
                     .initializer = &options_.initializer,
+                    .first_ticket = books_.next_ticket(place),
                     .tasks = options_.maxtasksperchild.value_or(0)}));
 }
 
@@ -194,7 +195,7 @@ void PoolCore::bury(std::size_t place) {
   const WorkerSlot::Stage stage = slots_[place].stage();
   const int exitcode = end_of(*places_[place].process);
   places_[place] = {};
-  const auto lost = settle(books_.worker_went(place));
+  const auto lost = settle(books_.worker_went(place), stage);
   if (stage != WorkerSlot::Stage::ready) note_death_before_ready(stage, exitcode);
   fail_tasks(lost, [&](TaskNumber number) {
     return std::make_exception_ptr(WorkerDied(exitcode, number));
@@ -271,12 +272,16 @@ TaskNumber PoolCore::submit(Bytes message, std::shared_ptr<ResultSink> sink, std
 
 /// After a death: what was not begun waits again, and so does what is to be tried again. The rest,
 /// which is lost.
-std::vector<TaskNumber> PoolCore::settle(const std::vector<PoolBooks::Offer>& unanswered) {
+std::vector<TaskNumber> PoolCore::settle(const std::vector<PoolBooks::Offer>& unanswered,
+                                         WorkerSlot::Stage stage) {
   std::vector<TaskNumber> lost;
+  bool was_next = stage == WorkerSlot::Stage::ready;
   for (const PoolBooks::Offer& offer : unanswered) {
     Task& task = tasks_.at(offer.task);
     const bool begun = slots_[offer.place].begun(offer.ticket);
-    if (hand_out_again(begun, options_.on_worker_death, task.retries, options_.max_retries)) {
+    if (std::exchange(was_next, false) && !begun) ++task.deaths_before_begun;
+    if (hand_out_again(begun, options_.on_worker_death, task.retries, options_.max_retries,
+                       task.deaths_before_begun)) {
       if (begun) ++task.retries;
       books_.wait(offer.task);
     } else {
@@ -452,6 +457,10 @@ void PoolCore::take_message(std::size_t place, BytesView message) {
   }
   const auto number = books_.answered(place, header.ticket);
   if (!number) throw std::logic_error("a worker answered what it was not asked");
+  if (header.not_received != 0) {
+    const auto reason = std::make_exception_ptr(from.get<RemoteError>());
+    return fail_tasks({*number}, [&](TaskNumber) { return reason; });
+  }
   const auto task = tasks_.extract(*number);
   task.mapped().sink->take(task.mapped().first, task.mapped().count, from);
 }

@@ -96,6 +96,7 @@ class PoolCore {
     std::size_t first;
     std::size_t count;
     unsigned retries = 0;
+    unsigned deaths_before_begun = 0;
   };
   /// A worker, or the vacant place of one.
   struct Place {
@@ -136,7 +137,8 @@ class PoolCore {
   void look_after(std::size_t place);
   void hear_out(std::size_t place);
   // Tasks.
-  std::vector<TaskNumber> settle(const std::vector<PoolBooks::Offer>& unanswered);
+  std::vector<TaskNumber> settle(const std::vector<PoolBooks::Offer>& unanswered,
+                                 WorkerSlot::Stage stage);
   void fail_tasks(const std::vector<TaskNumber>& numbers,
                   const std::function<std::exception_ptr(TaskNumber)>& error);
 

@@ -33,6 +33,10 @@ bool WorkerSlot::begun(std::uint64_t ticket) const {
   return words_[ticket % words].load(std::memory_order_acquire) == value(ticket, begun_state);
 }
 
+bool WorkerSlot::was_recalled(std::uint64_t ticket) const {
+  return words_[ticket % words].load(std::memory_order_acquire) == value(ticket, recalled);
+}
+
 namespace {
 
 /// False when the initializer threw; the maker was told.
@@ -79,16 +83,42 @@ void send_answer(Connection& connection, const TaskHeader& task, const Encoder& 
   connection.send_bytes(instead.view());
 }
 
+enum class Answered { yes, no };
+
+/// In a handler of what a receive threw: answers it as the error of the task with `ticket`, whose
+/// message is lost with it (no descriptor or no memory for a large one). Throws it again when there
+/// is no such task.
+Answered answer_not_received(const WorkerPlan& plan, std::uint64_t ticket) {
+  const RemoteError error = RemoteError::of_current_exception();
+  if (!plan.slot->begin(ticket)) {
+    if (!plan.slot->was_recalled(ticket)) throw;
+    return Answered::no;
+  }
+  Encoder answer;
+  answer.put(AnswerHeader{.ticket = ticket, .not_received = 1});
+  answer.put(error);
+  plan.connection->send_bytes(answer.view());
+  return Answered::yes;
+}
+
 /// Works on tasks until told to leave.
 void serve_tasks(const WorkerPlan& plan) {
   Connection& connection = *plan.connection;
+  std::uint64_t next_ticket = plan.first_ticket;
   for (unsigned done = 0; plan.tasks == 0 || done < plan.tasks;) {
-    const auto message = connection.attempt_recv(Connection::Wait::within_patience);
+    Connection::Attempt message{};
+    try {
+      message = connection.attempt_recv(Connection::Wait::within_patience);
+    } catch (...) {
+      done += answer_not_received(plan, next_ticket++) == Answered::yes ? 1 : 0;
+      continue;
+    }
     if (message.met == Connection::Met::end_of_file) return;
     if (message.met == Connection::Met::nothing) continue;
     Decoder from(message.bytes);
     const auto task = from.get<TaskHeader>();
     if (task.trampoline == nullptr) return;
+    next_ticket = task.ticket + 1;
     FORKECHO_MP_STEP("pool.worker.received");
     if (!plan.slot->begin(task.ticket)) continue;
     FORKECHO_MP_STEP("pool.worker.begun");

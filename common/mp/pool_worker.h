@@ -39,6 +39,7 @@ class alignas(64) WorkerSlot {
   void set_stage(Stage stage) { stage_.store(stage, std::memory_order_release); }
   /// True when the task is to be done; false when it was recalled.
   bool begin(std::uint64_t ticket);
+  bool was_recalled(std::uint64_t ticket) const;
 
  private:
   enum State : std::uint64_t { offered, begun_state, recalled };
@@ -58,6 +59,7 @@ struct WorkerPlan {
   Connection* connection;  // its end
   WorkerSlot* slot;
   const std::function<void()>* initializer;  // may be empty
+  std::uint64_t first_ticket = 1;            // of the first task that it is sent
   unsigned tasks = 0;                        // leaves after so many; 0: never
 };
 

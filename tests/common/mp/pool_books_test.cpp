@@ -175,6 +175,8 @@ TEST(PoolBooks, HandOutAgain) {
   EXPECT_TRUE(hand_out_again(true, retry, 2, 3));
   EXPECT_FALSE(hand_out_again(true, retry, 3, 3));
   EXPECT_FALSE(hand_out_again(true, retry, 0, 0));
+  EXPECT_TRUE(hand_out_again(false, fail, 0, 0, most_deaths_before_begun - 1));
+  EXPECT_FALSE(hand_out_again(false, retry, 0, 3, most_deaths_before_begun));
 }
 
 }  // namespace

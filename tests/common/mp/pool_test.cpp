@@ -9,6 +9,7 @@
 #include <atomic>
 #include <csignal>
 #include <list>
+#include <new>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -735,6 +736,34 @@ TEST(Pool, AnAnswerThatCannotBeReceivedIsTheErrorOfItsTask) {
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_THROW(large.get(), std::system_error);
   EXPECT_EQ(small.get(), 25);
+}
+
+TEST(Pool, ATaskThatCannotBeReceivedEndsWithTheReason) {
+  Pool pool(1, {.initializer = [] {
+              const rlimit none{.rlim_cur = 3, .rlim_max = 3};
+              if (setrlimit(RLIMIT_NOFILE, &none) != 0) throw std::runtime_error("setrlimit");
+            }});
+  const auto length = [](const std::string& text) { return text.size(); };
+  const std::string large(1 << 20, 'x');
+  EXPECT_THROW(pool.map(length, std::vector<std::string>{large, large}, 2), RemoteError);
+  EXPECT_THROW(pool.apply(length, large), RemoteError);
+  EXPECT_EQ(pool.apply(length, std::string("small")), 5u);
+}
+
+TEST(Pool, ATaskWhoseMessageKillsItsWorkersEndsAfterAFew) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's own allocator does not ask the new-handler";
+#endif
+  // As the kernel does when there is no memory left.
+  Pool pool(1, {.initializer = [] {
+              std::set_new_handler([] { raise(SIGKILL); });
+              const rlimit none{.rlim_cur = 1, .rlim_max = 1};
+              if (setrlimit(RLIMIT_AS, &none) != 0) throw std::runtime_error("setrlimit");
+            }});
+  const auto task = pool.apply_async([](const std::string& text) { return text.size(); },
+                                     std::string(std::size_t{64} << 20, 'x'));
+  EXPECT_TRUE(task.wait(patience()));
+  EXPECT_THROW(task.get(), WorkerDied);
 }
 
 TEST(Pool, EveryTaskEndsThoughCallbacksThrow) {

@@ -1,7 +1,9 @@
 #include "common/mp/pool_worker.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 
@@ -50,11 +52,14 @@ class Served : public testing::Test {
   void start(const std::function<void()>& initializer = {}, unsigned tasks = 0) {
     child_ = tests::start_child([&] {
       pipe_.first.close();
-      return serve_pool({&pipe_.second, &*slot_, &initializer, tasks});
+      return serve_pool({.connection = &pipe_.second,
+                         .slot = &*slot_,
+                         .initializer = &initializer,
+                         .tasks = tasks});
     });
     pipe_.second.close();
   }
-  void offer(std::uint64_t ticket, int argument) {
+  void offer(std::uint64_t ticket, int argument, std::size_t least_size = 0) {
     const auto function = [](int n) {
       if (n < 0) throw std::range_error("negative");
       return 2 * n;
@@ -63,6 +68,7 @@ class Served : public testing::Test {
     TaskWriter<std::remove_const_t<decltype(function)>, CallType> writer(function);
     writer.add({argument});
     Bytes message = writer.take();
+    message.resize(std::max(message.size(), least_size));
     std::memcpy(message.data(), &ticket, sizeof ticket);
     slot_->offer(ticket);
     pipe_.first.send_bytes(message);
@@ -71,8 +77,8 @@ class Served : public testing::Test {
   std::pair<std::uint64_t, int> answer() {
     const auto message = pipe_.first.recv_bytes();
     Decoder from(message.value());
-    const auto ticket = from.get<AnswerHeader>().ticket;
-    if (ticket == 0) throw from.get<RemoteError>();
+    const auto [ticket, not_received] = from.get<AnswerHeader>();
+    if (ticket == 0 || not_received != 0) throw from.get<RemoteError>();
     auto value = decode_answer<int>(from);
     if (value.index() == 1) std::rethrow_exception(std::get<1>(value));
     return {ticket, std::get<0>(value)};
@@ -118,6 +124,38 @@ TEST_F(Served, SkipsWhatWasRecalled) {
   offer(1, 1);
   offer(2, 2);
   EXPECT_TRUE(slot_->recall(1));
+  const_cast<Connection&>(gate.first).send(0);
+  EXPECT_EQ(answer(), std::pair(std::uint64_t{2}, 4));
+  pipe_.first.close();
+  EXPECT_EQ(tests::exitcode_of(child_), 0);
+}
+
+TEST_F(Served, WhatItCannotReceiveIsTheErrorOfThatTask) {
+  start([] {
+    const rlimit none{3, 3};
+    if (setrlimit(RLIMIT_NOFILE, &none) != 0) throw std::runtime_error("setrlimit");
+  });
+  constexpr std::size_t large = 100'000;  // a descriptor must be received with it
+  offer(1, 1, large);
+  EXPECT_THROW(answer(), RemoteError);
+  offer(2, 2);
+  EXPECT_EQ(answer(), std::pair(std::uint64_t{2}, 4));
+  offer(3, 3, large);
+  EXPECT_THROW(answer(), RemoteError);
+  pipe_.first.close();
+  EXPECT_EQ(tests::exitcode_of(child_), 0);
+}
+
+TEST_F(Served, WhatItCannotReceiveAndWasRecalledIsNotAnswered) {
+  const Pipe gate;
+  start([&] {
+    const rlimit none{3, 3};
+    if (setrlimit(RLIMIT_NOFILE, &none) != 0) throw std::runtime_error("setrlimit");
+    if (!gate.second.poll(tests::patience())) throw std::runtime_error("the gate stayed shut");
+  });
+  offer(1, 1, 100'000);
+  EXPECT_TRUE(slot_->recall(1));
+  offer(2, 2);
   const_cast<Connection&>(gate.first).send(0);
   EXPECT_EQ(answer(), std::pair(std::uint64_t{2}, 4));
   pipe_.first.close();
