@@ -1,6 +1,6 @@
 // What a Manager's clients and its server say to each other, after the handshake: one packet of a
-// mp::Connection for a request, one for its answer, strictly in turns. Only QueueOp::taken has no
-// answer.
+// mp::Connection for a request, one for its answer, strictly in turns. QueueOp::taken and
+// give_back alone have no answer.
 //
 // A request is a RequestHeader and the arguments of its operation; an answer is a Status and the
 // results, or an ErrorKind and a text. Values travel as blobs (their encoded bytes with a length
@@ -54,7 +54,7 @@ enum class ListOp : std::uint32_t {
   versioned,
   replace_all
 };
-enum class QueueOp : std::uint32_t { put, get, taken, size, state };
+enum class QueueOp : std::uint32_t { put, get, taken, size, state, give_back };
 enum class LockOp : std::uint32_t { acquire, release };
 
 /// Begins every request. Without padding: its bytes cross as they are.

@@ -14,6 +14,9 @@ Outcome ManagedQueue::apply(const Request& request, Answers& answers) {
       if (handed_out_.erase(request.from) == 0)
         throw DecodeError("an item was acknowledged that was not handed out");
       return Outcome::done;
+    case QueueOp::give_back:
+      give_back(request.from, answers);
+      return Outcome::done;
     case QueueOp::size:
       answers.ok(request.from).put<std::uint64_t>(items_.size());
       return Outcome::done;
@@ -92,6 +95,11 @@ void ManagedQueue::expire(ClientId client, Answers& answers) {
 void ManagedQueue::forget(ClientId client, Answers& answers) {
   drop_getter(client);
   drop_putter(client);
+  give_back(client, answers);
+}
+
+/// What was handed out to `client`, if anything was.
+void ManagedQueue::give_back(ClientId client, Answers& answers) {
   const auto held = handed_out_.find(client);
   if (held == handed_out_.end()) return;
   items_.push_front(std::move(held->second));

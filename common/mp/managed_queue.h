@@ -2,8 +2,8 @@
 // or to get, first come first served, and the items that were handed out and not yet acknowledged.
 //
 // An item handed to a client is its own once the client has said `taken`, which it does before its
-// get returns. A client that vanishes earlier has shown the item to nobody: the item goes back to
-// the head, and the next get has it. So no item is lost or delivered twice by the queue; what a
+// get returns. A client that vanishes earlier, or says `give_back` because it could not receive the
+// item, has shown it to nobody: the item goes back to the head, and the next get has it. So no item is lost or delivered twice by the queue; what a
 // client is killed with after get returned is gone with it.
 #pragma once
 
@@ -34,6 +34,7 @@ class ManagedQueue final : public ManagedObject {
   Outcome get(const Request& request, Answers& answers);
   void take_from_parked(Answers& answers);
   void hand_out(ClientId client, Answers& answers);
+  void give_back(ClientId client, Answers& answers);
   bool full() const { return items_.size() >= capacity_; }
   bool drop_getter(ClientId client);
   bool drop_putter(ClientId client);

@@ -34,6 +34,11 @@ bool can_be_held(Kind kind) {
   return kind == Kind::queue || kind == Kind::lock || kind == Kind::rlock;
 }
 
+bool is_unanswered(const RequestHeader& header) {
+  const auto op = static_cast<QueueOp>(header.op);
+  return header.kind == Kind::queue && (op == QueueOp::taken || op == QueueOp::give_back);
+}
+
 ErrorKind kind_of(const std::exception& error) {
   if (dynamic_cast<const std::out_of_range*>(&error) != nullptr) return ErrorKind::out_of_range;
   if (dynamic_cast<const std::length_error*>(&error) != nullptr) return ErrorKind::length_error;
@@ -69,10 +74,8 @@ void ManagerObjects::apply(ClientId from, BytesView packet, sys::Clock::time_poi
 Outcome ManagerObjects::dispatch(const RequestHeader& header, const Request& request,
                                  Answers& answers) {
   if (header.kind == Kind::manager) return manage(request, answers);
-  // Nobody waits for an answer to this one, so there can be none if the queue was removed.
-  if (header.kind == Kind::queue && static_cast<QueueOp>(header.op) == QueueOp::taken &&
-      !objects_.contains(header.object))
-    return Outcome::done;
+  // Nobody waits for an answer to these, so there can be none if the queue was removed.
+  if (is_unanswered(header) && !objects_.contains(header.object)) return Outcome::done;
   return entry_of(header.object, header.kind).object->apply(request, answers);
 }
 

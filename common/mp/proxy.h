@@ -22,6 +22,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -440,9 +441,11 @@ class Namespace : public managed::Proxy {
 
 /// A queue: first in, first out; those who wait are served in the order in which they came.
 ///
-/// An item that the manager has sent to a client which is killed before its get returns goes back
-/// to the head of the queue: the next get has it. So nothing is lost by the queue, and nothing
-/// delivered twice; what a client is killed with after get returned is gone with it.
+/// An item that the manager has sent to a client which is killed, or cannot receive it (no
+/// descriptor or no memory for it), before the get has decoded it and told so, goes back to the head
+/// of the queue: the next get has it. So nothing is delivered twice, and lost is only what a client
+/// is killed with between telling and get's return, or later; and an item that does not decode as
+/// T, with the DecodeError that tells: it would block the head for ever.
 template <typename T>
 class QueueProxy : public managed::Proxy {
  public:
@@ -460,12 +463,13 @@ class QueueProxy : public managed::Proxy {
   bool put_nowait(const T& item) const { return put(item, sys::Deadline::immediately()); }
   /// Empty when the queue was, up to the deadline.
   std::optional<T> get(sys::Deadline deadline = sys::Deadline::never()) const {
-    managed::Reply reply = call(request(managed::QueueOp::get, deadline), deadline);
+    managed::Reply reply = ask_for_item(deadline);
     if (!reply.results().template get<bool>()) return std::nullopt;
     FORKECHO_MP_STEP("manager.get.received");
+    std::optional<T> item = item_of(reply);
     tell(request(managed::QueueOp::taken));
     FORKECHO_MP_STEP("manager.get.acknowledged");
-    return managed::get_value<T>(reply.results());
+    return item;
   }
   std::optional<T> get_nowait() const { return get(sys::Deadline::immediately()); }
   /// These three speak of a moment that is over when they return.
@@ -485,6 +489,41 @@ class QueueProxy : public managed::Proxy {
   static QueueProxy decode(Decoder& from) {
     auto place = decode_place(from, kind, type());
     return {std::move(place.manager), place.id};
+  }
+
+ private:
+  managed::Reply ask_for_item(sys::Deadline deadline) const {
+    try {
+      return call(request(managed::QueueOp::get, deadline), deadline);
+    } catch (const ManagerDied&) {
+      throw;
+    } catch (const std::logic_error&) {
+      throw;
+    } catch (...) {
+      tell_if_possible(managed::QueueOp::give_back);
+      throw;
+    }
+  }
+  T item_of(managed::Reply& reply) const {
+    try {
+      return managed::get_value<T>(reply.results());
+    } catch (const DecodeError&) {
+      tell_if_possible(managed::QueueOp::taken);
+      throw;
+    } catch (const std::logic_error&) {  // of a decode of the type's own
+      tell_if_possible(managed::QueueOp::taken);
+      throw;
+    } catch (...) {
+      tell_if_possible(managed::QueueOp::give_back);
+      throw;
+    }
+  }
+  void tell_if_possible(managed::QueueOp op) const {
+    try {
+      tell(request(op));
+    } catch (const std::exception&) {
+      // Without a connection the manager takes the item back by itself.
+    }
   }
 };
 

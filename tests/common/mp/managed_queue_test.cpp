@@ -118,6 +118,27 @@ TEST_F(AQueue, AnItemGivenBackGoesToWhoWaits) {
   EXPECT_EQ(got(3), "a");
 }
 
+TEST_F(AQueue, AnItemThatCouldNotBeReceivedIsGivenBackToTheHead) {
+  const auto give_back = [&](ClientId from) {
+    return tests::apply(queue, answers, from, QueueOp::give_back, [](Encoder&) {});
+  };
+  EXPECT_EQ(give_back(1), Outcome::done) << "it may not know that it was handed nothing";
+  put(1, "a");
+  put(1, "b");
+  was_put(1);
+  was_put(1);
+  get(2);
+  EXPECT_EQ(got(2), "a");
+  EXPECT_EQ(give_back(2), Outcome::done);
+  EXPECT_EQ(answers.count(), 0u);
+  EXPECT_EQ(take(2), "a");
+  get(3);
+  EXPECT_EQ(got(3), "b");
+  EXPECT_EQ(get(4), Outcome::parked);
+  give_back(3);
+  EXPECT_EQ(got(4), "b");
+}
+
 TEST_F(AQueue, AnAcknowledgedItemIsGone) {
   put(1, "a");
   was_put(1);

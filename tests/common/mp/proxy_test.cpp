@@ -1,8 +1,11 @@
 #include "common/mp/proxy.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <new>
 #include <numeric>
+#include <system_error>
 
 #include "common/mp/manager.h"
 #include "tests/support/child.h"
@@ -246,6 +249,47 @@ TEST_F(QueueOfAManager, GivesItemsOnceAndInOrder) {
   EXPECT_EQ(queue.get(Deadline::after(std::chrono::milliseconds(50))), std::nullopt);
   EXPECT_GE(sys::Clock::now() - begun, std::chrono::milliseconds(50));
   EXPECT_FALSE(queue.full());
+}
+
+TEST_F(QueueOfAManager, AnItemForWhichThereIsNoDescriptorGoesBackToTheHead) {
+  const auto queue = manager.queue<string>();
+  const string large(std::size_t{1} << 20, 'x');
+  queue.put(large);
+  queue.put("next");
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_THROW(queue.get(), std::system_error);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(queue.qsize(), 2u);
+  EXPECT_EQ(queue.get(patience()), large);
+  EXPECT_EQ(queue.get(patience()), "next");
+}
+
+/// Decodes when there is memory for it, and in one case never.
+struct Delicate {
+  static inline bool memory_is_out = false;
+  int value = 0;
+  void encode(Encoder& to) const { to.put(value); }
+  static Delicate decode(Decoder& from) {
+    if (memory_is_out) throw std::bad_alloc();
+    const int value = from.get<int>();
+    if (value == 13) throw DecodeError("13");
+    return {value};
+  }
+};
+
+TEST_F(QueueOfAManager, AnItemIsTakenWhenItHasBeenDecoded) {
+  const auto queue = manager.queue<Delicate>();
+  for (const int value : {13, 14}) queue.put({value});
+  Delicate::memory_is_out = true;
+  EXPECT_THROW(queue.get(), std::bad_alloc);
+  Delicate::memory_is_out = false;
+  EXPECT_EQ(queue.qsize(), 2u);
+  EXPECT_THROW(queue.get(), DecodeError);
+  EXPECT_EQ(queue.get_nowait()->value, 14) << "what never decodes must not block the head";
+  EXPECT_EQ(queue.qsize(), 0u);
 }
 
 TEST_F(QueueOfAManager, AWaitingGetIsServedByALaterPut) {
