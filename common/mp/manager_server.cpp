@@ -20,6 +20,8 @@ namespace {
 /// What epoll says of a descriptor: a client's number and which of its two it is.
 constexpr std::uint64_t listener_tag = 0;
 constexpr sys::Duration pause_when_out_of_descriptors = std::chrono::milliseconds(100);
+/// Whoever connects faster than that, another user with it, must not keep the members waiting.
+constexpr int most_accepts_a_turn = 64;
 /// A client that is gone has at most an acknowledgement and a request behind it.
 constexpr int most_last_packets = 4;
 
@@ -83,7 +85,8 @@ void ManagerServer::on_event(std::uint64_t tag) {
 }
 
 void ManagerServer::accept_strangers() {
-  while (have_spare()) {
+  for (int left = most_accepts_a_turn; left > 0; --left) {
+    if (!have_spare()) return stop_accepting_for_a_while();
     const int socket = accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
       receive_stranger(sys::Descriptor(socket));
@@ -95,7 +98,6 @@ void ManagerServer::accept_strangers() {
       sys::throw_errno(errno, "accept4");
     }
   }
-  stop_accepting_for_a_while();
 }
 
 /// A stranger takes two descriptors: without the second it stays in the listener's queue and waits,
@@ -164,9 +166,10 @@ void ManagerServer::on_process_end(ClientId id) {
   cut_off(id);
 }
 
-/// Receives and applies one packet, which is there. False when the client is to be cut off.
+/// Receives and applies one packet, if one is there. False when the client is to be cut off.
 bool ManagerServer::serve_one(ClientId id, Client& client) {
   try {
+    if (!client.connection.poll()) return true;
     FORKECHO_MP_STEP("manager_server.serve.begin");
     const auto packet = client.connection.recv_bytes();
     if (!packet) return false;
