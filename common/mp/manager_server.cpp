@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ constexpr std::uint64_t listener_tag = 0;
 constexpr sys::Duration pause_when_out_of_descriptors = std::chrono::milliseconds(100);
 /// Whoever connects faster than that, another user with it, must not keep the members waiting.
 constexpr int most_accepts_a_turn = 64;
+/// So many descriptors are not given to strangers: a large message of a member comes as one.
+constexpr rlim_t reserve_for_messages = 8;
 /// A client that is gone has at most an acknowledgement and a request behind it.
 constexpr int most_last_packets = 4;
 
@@ -86,7 +89,8 @@ void ManagerServer::on_event(std::uint64_t tag) {
 
 void ManagerServer::accept_strangers() {
   for (int left = most_accepts_a_turn; left > 0; --left) {
-    if (!have_spare()) return stop_accepting_for_a_while();
+    if (!have_spares()) return stop_accepting_for_a_while();
+    spares_[0].reset();
     const int socket = accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
       receive_stranger(sys::Descriptor(socket));
@@ -101,10 +105,15 @@ void ManagerServer::accept_strangers() {
 }
 
 /// A stranger takes two descriptors: without the second it stays in the listener's queue and waits,
-/// where an accepted one would be refused.
-bool ManagerServer::have_spare() {
-  if (!spare_) spare_.reset(fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0));
-  return static_cast<bool>(spare_);
+/// where an accepted one would be refused. Neither may be of those that are kept for messages.
+bool ManagerServer::have_spares() {
+  rlimit limit{};
+  sys::check_syscall(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  for (sys::Descriptor& spare : spares_) {
+    if (!spare) spare.reset(fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!spare || rlim_t(spare.get()) + reserve_for_messages >= limit.rlim_cur) return false;
+  }
+  return true;
 }
 
 void ManagerServer::stop_accepting_for_a_while() {
@@ -124,7 +133,7 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
   try {
     const Peer peer = peer_of(socket.get());
     if (peer.uid != geteuid()) return;
-    spare_.reset();
+    spares_[1].reset();
     sys::Descriptor process = peer.pid == 0 ? sys::Descriptor() : open_sentinel(peer.pid);
     if (!send_greeting(socket.get())) return;
     const ClientId id = ++last_id_;

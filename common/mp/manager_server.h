@@ -13,6 +13,7 @@
 // without knowing, and no end of file comes.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <set>
 #include <unordered_map>
@@ -45,7 +46,7 @@ class ManagerServer {
   sys::Deadline next_deadline() const;
   void on_event(std::uint64_t tag);
   void accept_strangers();
-  bool have_spare();
+  bool have_spares();
   void stop_accepting_for_a_while();
   void accept_again();
   void receive_stranger(sys::Descriptor socket);
@@ -62,7 +63,7 @@ class ManagerServer {
   Bytes authkey_;
   sys::Duration patience_;
   sys::Descriptor epoll_;
-  sys::Descriptor spare_;  // kept free for the process of the next stranger
+  std::array<sys::Descriptor, 2> spares_;  // kept for the next stranger: its socket, its process
   ManagerObjects objects_;
   Answers answers_;
   std::unordered_map<ClientId, Client> clients_;

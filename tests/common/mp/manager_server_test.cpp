@@ -228,7 +228,7 @@ TEST(ManagerServer, LetsGoOfEverythingThatAClientHadOpened) {
 
 TEST(ManagerServer, OutOfDescriptorsItWaitsAndGoesOnWhenThereAreSome) {
   // Whether the last one is missing for a stranger's socket or for its process.
-  for (const rlim_t most : {16u, 17u}) {
+  for (const rlim_t most : {24u, 25u}) {
     ManagerOptions options;
     options.handshake_patience = std::chrono::milliseconds(300);
     const Manager manager(options);
@@ -242,6 +242,20 @@ TEST(ManagerServer, OutOfDescriptorsItWaitsAndGoesOnWhenThereAreSome) {
                 return testing::Test::HasFailure() ? 1 : 0;
               }),
               0);
+  }
+}
+
+TEST(ManagerServer, OutOfDescriptorsForStrangersItReceivesTheMembersLargeMessages) {
+  for (const rlim_t most : {28u, 29u}) {
+    const Manager manager;
+    const auto dict = manager.dict<int, std::string>();
+    const rlimit few{most, most};
+    ASSERT_EQ(prlimit(*manager.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+    std::vector<sys::Descriptor> strangers;
+    for (int i = 0; i < 30; ++i) strangers.push_back(stranger(manager));
+    const std::string large(100'000, 'x');
+    for (int i = 0; i < 20; ++i) ASSERT_NO_THROW(dict.set(i, large)) << i;
+    EXPECT_EQ(dict.get(19), large);
   }
 }
 
