@@ -66,6 +66,8 @@ std::string next_name() {
 }  // namespace
 
 Manager::Manager(const ManagerOptions& options) : maker_(getpid()) {
+  if (options.handshake_patience <= sys::Duration::zero())
+    throw std::invalid_argument("a manager without patience for a handshake");
   const std::string address = managed::random_address();
   sys::Descriptor listener = managed::listen_at(address);
   process_.emplace([fd = listener.get(), &options] { serve(fd, options); });

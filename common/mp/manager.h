@@ -44,7 +44,7 @@ namespace forkecho::mp {
 struct ManagerOptions {
   /// Who connects must have it. At most 1,024 bytes.
   Bytes authkey = current_process().authkey();
-  /// A client that takes longer to show its key is cut off.
+  /// A client that takes longer to show its key is cut off. More than zero.
   sys::Duration handshake_patience = managed::handshake_patience;
 };
 
@@ -61,7 +61,8 @@ class Manager {
   /// The capacity of a managed queue unless told otherwise, in items.
   static constexpr std::size_t default_queue_capacity = 32767;
 
-  /// Starts the manager's process. Throws as Process::start; std::length_error for a key too long.
+  /// Starts the manager's process. Throws as Process::start; std::length_error for a key too long,
+  /// std::invalid_argument for a handshake_patience of zero or less.
   explicit Manager(const ManagerOptions& options = {});
   /// The manager at `address`, from any process of the same user. Throws AuthenticationError for a
   /// wrong key, ManagerDied when there is no manager (any more).

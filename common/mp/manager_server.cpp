@@ -140,7 +140,7 @@ void ManagerServer::receive_stranger(sys::Descriptor socket) {
     watch(socket.get(), tag_of(id, Source::socket));
     if (process) watch(process.get(), tag_of(id, Source::process));
     const auto until = sys::Deadline::after(patience_);
-    clients_.emplace(id, Client{Connection(std::move(socket)), std::move(process), until});
+    clients_.emplace(id, Client{Connection(std::move(socket)), std::move(process), until, false});
     strangers_.emplace(until.when(), id);
   } catch (const std::system_error&) {
     // It has ended already.
@@ -153,22 +153,22 @@ void ManagerServer::watch(int descriptor, std::uint64_t tag) {
 }
 
 void ManagerServer::on_packet(ClientId id, Client& client) {
-  if (client.admit_before.is_never()) {
+  if (client.admitted) {
     if (!serve_one(id, client)) cut_off(id);
     return;
   }
   const Admission admission = admit(client.connection.fileno(), authkey_);
   if (admission == Admission::not_yet) return;
+  if (admission == Admission::refused) return cut_off(id);
   strangers_.erase({client.admit_before.when(), id});
-  client.admit_before = sys::Deadline::never();
-  if (admission == Admission::refused) cut_off(id);
+  client.admitted = true;
 }
 
 void ManagerServer::on_process_end(ClientId id) {
   // What it sent before its end counts; a stranger has sent nothing that could.
   for (int left = most_last_packets; left > 0; --left) {
     const auto found = clients_.find(id);
-    if (found == clients_.end() || !found->second.admit_before.is_never()) break;
+    if (found == clients_.end() || !found->second.admitted) break;
     if (!found->second.connection.poll() || !serve_one(id, found->second)) break;
     send_answers();
   }
@@ -201,7 +201,7 @@ void ManagerServer::drop_late_strangers() {
 void ManagerServer::cut_off(ClientId id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
-  if (!found->second.admit_before.is_never())
+  if (!found->second.admitted)
     strangers_.erase({found->second.admit_before.when(), id});
   clients_.erase(found);  // closes both descriptors, which also ends their watch
   objects_.forget(id, answers_);

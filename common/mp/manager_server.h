@@ -39,7 +39,8 @@ class ManagerServer {
     Connection connection;
     sys::Descriptor
         process;  // polls readable at the client's death; none: not to be seen from here
-    sys::Deadline admit_before;  // never: it is admitted
+    sys::Deadline admit_before;
+    bool admitted;
   };
 
   void turn();

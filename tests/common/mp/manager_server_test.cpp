@@ -112,6 +112,25 @@ TEST(ManagerServer, AMemberIsNotCutOffByTheTimeForStrangers) {
   EXPECT_NO_THROW(lock.release());
 }
 
+TEST(ManagerServer, AStrangerWithoutTheKeyIsNoMemberHoweverLongItMayTake) {
+  ManagerOptions options;
+  options.handshake_patience = sys::Duration::max();
+  const Manager manager(options);
+  const auto dict = manager.dict<int, int>();
+  Connection without_key(stranger(manager));
+  without_key.send_bytes(request_for(dict.id(), Kind::dict, 5));  // size
+  EXPECT_TRUE(is_cut_off(without_key.fileno()));
+  expect_serves(manager);
+}
+
+TEST(ManagerServer, WithoutPatienceForStrangersThereIsNone) {
+  ManagerOptions options;
+  for (const auto patience : {sys::Duration::zero(), sys::Duration(-1), sys::Duration::min()}) {
+    options.handshake_patience = patience;
+    EXPECT_THROW(Manager{options}, std::invalid_argument);
+  }
+}
+
 TEST(ManagerServer, AMemberThatSendsGarbageIsCutOff) {
   const Manager manager;
   const auto dict = manager.dict<int, int>();
