@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "common/mp/child_registry.h"
 #include "common/mp/connection.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
@@ -78,14 +78,28 @@ std::uint64_t next_serial() {
   return ++last;
 }
 
-struct KnownManagers {
-  std::mutex mutex;
-  std::map<std::string, std::weak_ptr<const KnownManager>> by_address;
-};
+using KnownManagers = std::map<std::string, std::weak_ptr<const KnownManager>>;
 
+/// By address. Looked at under the RegistryGuard, which is held while a process is forked: so a
+/// child finds it whole.
 KnownManagers& known_managers() {
   static KnownManagers& known = *new KnownManagers;  // never destroyed: static proxies come last
   return known;
+}
+
+/// nullptr when there is none.
+ManagerHandle find_known(const std::string& address) {
+  const RegistryGuard guard;
+  const KnownManagers& known = known_managers();
+  const auto found = known.find(address);
+  return found == known.end() ? nullptr : found->second.lock();
+}
+
+void remember(const ManagerHandle& handle) {
+  const RegistryGuard guard;
+  KnownManagers& known = known_managers();
+  known[handle->address()] = handle;
+  std::erase_if(known, [](const auto& each) { return each.second.expired(); });
 }
 
 [[noreturn]] void throw_ended(const KnownManager& manager) {
@@ -138,30 +152,16 @@ KnownManager::~KnownManager() {
 }
 
 ManagerHandle know_manager(const std::string& address, const Bytes& authkey) {
-  KnownManagers& known = known_managers();
-  const std::lock_guard guard(known.mutex);
-  const auto found = known.by_address.find(address);
-  if (found != known.by_address.end()) {
-    const ManagerHandle handle = found->second.lock();
-    if (handle && handle->authkey() == authkey) {
-      connection_to(*handle);
-      return handle;
-    }
-  }
-  auto handle = std::make_shared<const KnownManager>(address, authkey);
+  ManagerHandle handle = find_known(address);
+  if (!handle || handle->authkey() != authkey)
+    handle = std::make_shared<const KnownManager>(address, authkey);
   connection_to(*handle);
-  known.by_address[address] = handle;
-  std::erase_if(known.by_address, [](const auto& each) { return each.second.expired(); });
+  remember(handle);
   return handle;
 }
 
 ManagerHandle known_manager(const std::string& address) {
-  KnownManagers& known = known_managers();
-  const std::lock_guard guard(known.mutex);
-  const auto found = known.by_address.find(address);
-  if (found != known.by_address.end()) {
-    if (ManagerHandle handle = found->second.lock()) return handle;
-  }
+  if (ManagerHandle handle = find_known(address)) return handle;
   throw AuthenticationError("no key for the manager at " + address +
                             ": Manager::connect to it before using its objects");
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "common/mp/managed_object.h"
@@ -125,6 +126,31 @@ TEST(ManagerClient, AWrongKeyDoesNotReplaceTheRightOne) {
   EXPECT_THROW(Manager::connect(manager.address(), Bytes(32)), AuthenticationError);
   dict.set("list", manager.list<int>({1}));
   EXPECT_EQ(dict.get("list")->copy(), std::vector<int>{1});
+}
+
+TEST(ManagerClient, AThreadThatConnectsHoldsUpNobody) {
+  const Manager manager;
+  const std::string silent_address = managed::random_address();
+  sys::Descriptor silent = managed::listen_at(silent_address);
+  std::thread connecting([&] {
+    EXPECT_THROW(Manager::connect(silent_address, manager.authkey()), ManagerDied);
+  });
+  ASSERT_TRUE(tests::readable(silent.get()));
+  tests::Gate connected;
+  const pid_t child = tests::start_child([&] {
+    Manager::connect(manager.address(), manager.authkey()).list<int>().append(1);
+    connected.open();
+    return 0;
+  });
+  // Long before the thread gives up, which it does after handshake_patience.
+  EXPECT_TRUE(connected.pass(sys::Deadline::after(managed::handshake_patience / 2)));
+  const auto begun = sys::Clock::now();
+  EXPECT_NO_THROW(Manager::connect(manager.address(), manager.authkey()));
+  EXPECT_LT(sys::Clock::now() - begun, managed::handshake_patience / 4);
+  silent.reset();
+  connecting.join();
+  kill(child, SIGKILL);
+  tests::exitcode_of(child);
 }
 
 TEST(ManagerClient, AManagerThatIsStoppedIsGivenUpSomeTimeAfterTheDeadline) {
