@@ -204,7 +204,8 @@ void PoolCore::bury(std::size_t place) {
 
 void PoolCore::note_death_before_ready(WorkerSlot::Stage stage, int exitcode) {
   ++deaths_before_ready_;
-  if (stage == WorkerSlot::Stage::initialising) ++failed_initializers_;
+  // A kill says nothing about the initializer, and may come at any moment.
+  if (stage == WorkerSlot::Stage::initialising && exitcode != -SIGKILL) ++failed_initializers_;
   const std::string how =
       initializer_error_.empty() ? "exit code " + std::to_string(exitcode) : initializer_error_;
   initializer_error_.clear();

@@ -883,6 +883,15 @@ TEST(Pool, AnInitializerThatDiesBreaksThePool) {
   }
 }
 
+TEST(Pool, WorkersThatAreKilledInTheInitializerDoNotBreakThePool) {
+  RawArray<std::atomic<int>> counts(1);
+  Pool pool(1, {.initializer = [&counts] {
+              if (counts[0].fetch_add(1) < 10) raise(SIGKILL);
+            }});
+  EXPECT_EQ(pool.apply(square, 3), 9);
+  EXPECT_EQ(counts[0], 11);
+}
+
 TEST(Pool, AnInitializerThatFailsNowAndThenDoesNot) {
   RawArray<std::atomic<int>> counts(1);
   Pool pool(1, {.initializer =
