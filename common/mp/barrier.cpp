@@ -69,7 +69,7 @@ void Barrier::run_action() {
     action_();
   } catch (...) {
     const Section section(*this);
-    break_it();
+    if (seats_.find_mine()->outcome == waiting) break_it();  // else the round is another already
     seats_.drop_mine();
     throw;
   }

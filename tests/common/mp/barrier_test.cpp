@@ -97,6 +97,31 @@ TEST(Barrier, AnActionThatThrowsBreaksIt) {
   EXPECT_TRUE(barrier.broken());
 }
 
+TEST(Barrier, AnActionThatThrowsAfterAResetBreaksNoNewRound) {
+  tests::Gate acts;
+  tests::Gate was_reset;
+  Barrier barrier(1, [&] {
+    acts.open();
+    was_reset.pass();
+    throw std::runtime_error("on purpose");
+  });
+  const pid_t runner = tests::start_child([&] {
+    try {
+      barrier.wait(tests::patience());
+    } catch (const BrokenBarrier&) {
+      return 1;
+    } catch (const std::runtime_error&) {
+      return 0;
+    }
+    return 2;
+  });
+  ASSERT_TRUE(acts.pass());
+  barrier.reset();
+  was_reset.open();
+  EXPECT_EQ(tests::exitcode_of(runner), 0);
+  EXPECT_FALSE(barrier.broken());
+}
+
 TEST(Barrier, AnActionMayAskTheBarrier) {
   unsigned waiting = 0;
   Barrier* self = nullptr;
