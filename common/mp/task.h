@@ -189,10 +189,14 @@ void make_calls(Address address, std::uint32_t calls, Decoder& from, Encoder& to
 }
 
 /// Writes the message of one task: the function, then the arguments of each call.
+/// std::invalid_argument for a function pointer that points to none.
 template <typename F, typename CallType>
 class TaskWriter {
  public:
   explicit TaskWriter(const F& function) {
+    if constexpr (function_pointer_v<F>) {
+      if (function == nullptr) throw std::invalid_argument("a task without a function");
+    }
     header_.trampoline = make_calls<F, CallType>;
     header_.function = address_of(function);
     encoder_.put(header_);

@@ -115,6 +115,13 @@ TEST(Task, ArgumentsThatCannotBeDecodedAreTheErrorOfAllThatFollow) {
   EXPECT_EQ(answers.left(), 0u);
 }
 
+TEST(Task, AFunctionPointerThatPointsToNoneIsRefused) {
+  using Function = int (*)(int);
+  using Writer = TaskWriter<Function, Call<Function, int>>;
+  EXPECT_THROW(Writer{Function{nullptr}}, std::invalid_argument);
+  EXPECT_NO_THROW(Writer{Function{std::abs}});
+}
+
 TEST(Task, OnlyWhatNeedsNothingElseIsAFunctionForATask) {
   static_assert(TaskFunction<int (*)(int)>);
   static_assert(TaskFunction<std::plus<>>);
