@@ -3,8 +3,9 @@
 //
 // An item handed to a client is its own once the client has said `taken`, which it does before its
 // get returns. A client that vanishes earlier, or says `give_back` because it could not receive the
-// item, has shown it to nobody: the item goes back to the head, and the next get has it. So no item is lost or delivered twice by the queue; what a
-// client is killed with after get returned is gone with it.
+// item, has shown it to nobody: the item goes back to the head, and the next get has it. So no item
+// is lost or delivered twice by the queue; what a client is killed with after get returned is gone
+// with it.
 #pragma once
 
 #include <cstddef>

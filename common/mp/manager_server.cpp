@@ -201,8 +201,7 @@ void ManagerServer::drop_late_strangers() {
 void ManagerServer::cut_off(ClientId id) {
   const auto found = clients_.find(id);
   if (found == clients_.end()) return;
-  if (!found->second.admitted)
-    strangers_.erase({found->second.admit_before.when(), id});
+  if (!found->second.admitted) strangers_.erase({found->second.admit_before.when(), id});
   clients_.erase(found);  // closes both descriptors, which also ends their watch
   objects_.forget(id, answers_);
 }

@@ -442,10 +442,10 @@ class Namespace : public managed::Proxy {
 /// A queue: first in, first out; those who wait are served in the order in which they came.
 ///
 /// An item that the manager has sent to a client which is killed, or cannot receive it (no
-/// descriptor or no memory for it), before the get has decoded it and told so, goes back to the head
-/// of the queue: the next get has it. So nothing is delivered twice, and lost is only what a client
-/// is killed with between telling and get's return, or later; and an item that does not decode as
-/// T, with the DecodeError that tells: it would block the head for ever.
+/// descriptor or no memory for it), before the get has decoded it and told so, goes back to the
+/// head of the queue: the next get has it. So nothing is delivered twice, and lost is only what a
+/// client is killed with between telling and get's return, or later; and an item that does not
+/// decode as T, with the DecodeError that tells: it would block the head for ever.
 template <typename T>
 class QueueProxy : public managed::Proxy {
  public:
@@ -557,9 +557,9 @@ using LockProxy = ManagedLockProxy<managed::Kind::lock>;
 /// Its holder may acquire it again, and releases it as often.
 using RLockProxy = ManagedLockProxy<managed::Kind::rlock>;
 
-/// Holds a manager's lock for a scope. It is no error at the scope's end that the release fails: the
-/// manager has died or cut the caller off, or another client has removed the lock, and then it is
-/// held no longer. The next call on the lock or its manager tells.
+/// Holds a manager's lock for a scope. It is no error at the scope's end that the release fails:
+/// the manager has died or cut the caller off, or another client has removed the lock, and then it
+/// is held no longer. The next call on the lock or its manager tells.
 template <typename LockOfManager>
 class ManagedLockGuard {
  public:

@@ -60,8 +60,9 @@ struct TaskHeader {
 
 /// Begins the message from a worker; a `calls`-fold of "bool, value or RemoteError" follows.
 struct AnswerHeader {
-  std::uint64_t ticket = 0;        // 0: the initializer failed, and one RemoteError follows
-  std::uint64_t not_received = 0;  // 1: the worker could not receive it, and one RemoteError follows
+  std::uint64_t ticket = 0;  // 0: the initializer failed, and one RemoteError follows
+  std::uint64_t not_received =
+      0;  // 1: the worker could not receive it, and one RemoteError follows
 };
 
 /// The parameter types of a function, when it has but one signature.

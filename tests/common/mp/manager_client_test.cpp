@@ -132,9 +132,8 @@ TEST(ManagerClient, AThreadThatConnectsHoldsUpNobody) {
   const Manager manager;
   const std::string silent_address = managed::random_address();
   sys::Descriptor silent = managed::listen_at(silent_address);
-  std::thread connecting([&] {
-    EXPECT_THROW(Manager::connect(silent_address, manager.authkey()), ManagerDied);
-  });
+  std::thread connecting(
+      [&] { EXPECT_THROW(Manager::connect(silent_address, manager.authkey()), ManagerDied); });
   ASSERT_TRUE(tests::readable(silent.get()));
   tests::Gate connected;
   const pid_t child = tests::start_child([&] {
