@@ -12,6 +12,7 @@
 #include "common/mp/child_registry.h"
 #include "common/mp/clone.h"
 #include "common/mp/kernel_action.h"
+#include "common/mp/robust_mutex.h"
 #include "common/mp/step.h"
 #include "common/sys/raw_syscall.h"
 
@@ -53,6 +54,7 @@ pid_t fork_whole() {
   const pid_t pid = fork_with(handlers);
   if (pid == 0) {
     ChildRegistry::forget_parents_children();
+    detail::forget_robust_mutexes_held();
     return 0;
   }
   if (!block) return pid;

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <stdexcept>
+#include <string>
 
 #include "common/mp/futex.h"
 #include "common/mp/step.h"
@@ -52,6 +53,7 @@ int RobustMutex::keep_trying(int error, sys::Deadline deadline) {
     FORKECHO_MP_STEP("mutex.lock.waiting");
     const auto until = earlier(deadline, sys::Deadline::after(longest_sleep)).to_timespec();
     error = clocklock(mutex_, until);
+    if (error == 0) ++detail::robust_mutexes_held;
   }
   return error;
 }
@@ -63,6 +65,7 @@ Acquired RobustMutex::meaning_of(int error) {
     case EOWNERDEAD:
       FORKECHO_MP_STEP("mutex.lock.inherited");
       pthread_mutex_consistent(&mutex_);
+      ++detail::robust_mutexes_held;
       return Acquired::owner_died;
     case ETIMEDOUT:
     case EBUSY:
@@ -92,6 +95,11 @@ bool RobustMutex::is_orphaned() const {
 bool RobustMutex::held_by_caller() const {
   const unsigned thread = holder();
   return thread != 0 && static_cast<long>(thread) == syscall(SYS_gettid);
+}
+
+void RobustMutex::refuse_another() {
+  throw std::length_error("a thread holds at most " + std::to_string(most_held_by_a_thread) +
+                          " locks at the same time");
 }
 
 void RobustMutex::refuse_unlock(int error) {

@@ -6,6 +6,10 @@
 // The holder is a thread: one that ends while it holds counts as died. Safe between processes and
 // threads of one pid namespace. Not recursive.
 //
+// A thread holds at most most_held_by_a_thread of them: at a thread's death the kernel follows the
+// list of what it held for 2,048 steps (ROBUST_LIST_LIMIT in linux/futex.h), and what comes after,
+// the oldest, would stay locked for ever.
+//
 // The kernel finds what a dead thread held through a list that leads through the mutexes
 // themselves. So a thread must not unmap a mutex that it holds: the list would end there, and what
 // else it holds would never be handed on. Whoever owns the memory calls unlock_before_unmapping
@@ -29,31 +33,46 @@ enum class Acquired {
   timed_out,   // no
 };
 
+namespace detail {
+/// How many the calling thread holds.
+inline constinit thread_local unsigned robust_mutexes_held = 0;
+/// In a child just forked: they are its parent's.
+inline void forget_robust_mutexes_held() {
+  if (robust_mutexes_held != 0) robust_mutexes_held = 0;
+}
+}  // namespace detail
+
 class RobustMutex {
  public:
+  static constexpr unsigned most_held_by_a_thread = 2000;
+
   /// To be constructed in shared memory, by one process. Throws std::system_error.
   RobustMutex();
   RobustMutex(const RobustMutex&) = delete;
   RobustMutex& operator=(const RobustMutex&) = delete;
 
   /// The caller holds it unless the answer is timed_out. Throws std::logic_error when the calling
-  /// thread holds it already.
+  /// thread holds it already, std::length_error when it holds most_held_by_a_thread.
   Acquired lock(sys::Deadline deadline = sys::Deadline::never()) {
-    const int error = pthread_mutex_trylock(&mutex_);
+    const int error = try_once();
     return error == 0 ? Acquired::yes : meaning_of(keep_trying(error, deadline));
   }
   /// As lock; empty, and nothing changed, when the calling thread holds it already.
   std::optional<Acquired> lock_unless_held(sys::Deadline deadline) {
-    const int error = pthread_mutex_trylock(&mutex_);
+    const int error = try_once();
     if (error == 0) return Acquired::yes;
     if (error == EDEADLK) return std::nullopt;
     return meaning_of(keep_trying(error, deadline));
   }
   /// As lock, at once: timed_out when another holds it.
-  Acquired try_lock() { return meaning_of(pthread_mutex_trylock(&mutex_)); }
+  Acquired try_lock() {
+    const int error = try_once();
+    return error == 0 ? Acquired::yes : meaning_of(error);
+  }
   /// Throws std::logic_error when the calling thread does not hold it.
   void unlock() {
     if (const int error = pthread_mutex_unlock(&mutex_); error != 0) refuse_unlock(error);
+    --detail::robust_mutexes_held;
   }
   /// Releases it if the calling thread holds it: before the memory in which it lies is unmapped.
   void unlock_before_unmapping();
@@ -66,6 +85,13 @@ class RobustMutex {
   bool is_orphaned() const;
 
  private:
+  int try_once() {
+    if (detail::robust_mutexes_held >= most_held_by_a_thread) refuse_another();
+    const int error = pthread_mutex_trylock(&mutex_);
+    if (error == 0) ++detail::robust_mutexes_held;
+    return error;
+  }
+  [[noreturn]] static void refuse_another();
   int keep_trying(int error, sys::Deadline deadline);
   Acquired meaning_of(int error);
   [[noreturn]] static void refuse_unlock(int error);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <csignal>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -111,6 +112,32 @@ TEST(RobustMutex, AWaiterWhoseWakeUpWasLostFindsItFree) {
   EXPECT_EQ(tests::exitcode_of(waiter), 0);
   EXPECT_EQ(mutex->lock(), Acquired::owner_died);  // the waiter left with it
   mutex->unlock();
+}
+
+TEST(RobustMutex, OfAsManyAsAThreadMayHoldNoneStaysLockedAfterItsDeath) {
+  constexpr std::size_t most = RobustMutex::most_held_by_a_thread;
+  RawArray<RobustMutex> mutexes(most + 1);
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              for (std::size_t i = 0; i < most; ++i) mutexes[i].lock();
+              try {
+                mutexes[most].lock();
+                return 1;
+              } catch (const std::length_error&) {
+              }
+              mutexes[0].unlock();
+              if (mutexes[most].try_lock() != Acquired::yes) return 2;
+              if (tests::exitcode_in_child([&] {
+                    mutexes[0].lock();  // a child holds nothing of its parent's
+                    return 0;
+                  }) != 0)
+                return 3;
+              return kill(getpid(), SIGKILL);
+            }),
+            -SIGKILL);
+  for (std::size_t i = 0; i < mutexes.size(); ++i) {
+    ASSERT_EQ(mutexes[i].try_lock(), Acquired::owner_died) << i;
+    mutexes[i].unlock();
+  }
 }
 
 TEST(RobustMutex, IsReleasedBeforeItsMemoryGoesSoThatTheListOfHeldOnesStaysWhole) {
