@@ -8,6 +8,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#include <algorithm>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
@@ -42,6 +43,11 @@ RobustMutex::RobustMutex() {
   const int error = pthread_mutex_init(&mutex_, &attributes);
   pthread_mutexattr_destroy(&attributes);
   if (error != 0) sys::throw_errno(error, "pthread_mutex_init");
+}
+
+sys::Deadline RobustMutex::turn_deadline(sys::Deadline deadline) {
+  return std::max(deadline, sys::Deadline::after(longest_sleep),
+                  [](const auto& a, const auto& b) { return a.when() < b.when(); });
 }
 
 /// Waits as long as the mutex is another's, and returns what came of it.

@@ -69,6 +69,12 @@ class RobustMutex {
     const int error = try_once();
     return error == 0 ? Acquired::yes : meaning_of(error);
   }
+  /// As lock, for a mutex that nobody holds but for moments: waits for longest_sleep (futex.h) even
+  /// if the deadline has passed before. timed_out tells of a holder that is stopped.
+  Acquired lock_in_turn(sys::Deadline deadline) {
+    const int error = try_once();
+    return error == 0 ? Acquired::yes : meaning_of(keep_trying(error, turn_deadline(deadline)));
+  }
   /// Throws std::logic_error when the calling thread does not hold it.
   void unlock() {
     if (const int error = pthread_mutex_unlock(&mutex_); error != 0) refuse_unlock(error);
@@ -92,6 +98,7 @@ class RobustMutex {
     return error;
   }
   [[noreturn]] static void refuse_another();
+  static sys::Deadline turn_deadline(sys::Deadline deadline);
   int keep_trying(int error, sys::Deadline deadline);
   Acquired meaning_of(int error);
   [[noreturn]] static void refuse_unlock(int error);
@@ -100,14 +107,20 @@ class RobustMutex {
   pthread_mutex_t mutex_;
 };
 
-/// Holds a RobustMutex for a scope, without a deadline.
+/// Holds a RobustMutex for a scope.
 class RobustGuard {
  public:
   explicit RobustGuard(RobustMutex& mutex) : mutex_(mutex), acquired_(mutex.lock()) {}
+  /// By lock_in_turn: holds it unless timed_out().
+  RobustGuard(RobustMutex& mutex, sys::Deadline deadline)
+      : mutex_(mutex), acquired_(mutex.lock_in_turn(deadline)) {}
   RobustGuard(const RobustGuard&) = delete;
   RobustGuard& operator=(const RobustGuard&) = delete;
   // A release that fails is a bug, and the end of the program.
-  ~RobustGuard() { mutex_.unlock(); }  // NOLINT(bugprone-exception-escape)
+  ~RobustGuard() {  // NOLINT(bugprone-exception-escape)
+    if (!timed_out()) mutex_.unlock();
+  }
+  bool timed_out() const { return acquired_ == Acquired::timed_out; }
   bool owner_died() const { return acquired_ == Acquired::owner_died; }
 
  private:

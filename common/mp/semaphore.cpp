@@ -27,6 +27,12 @@ class Semaphore::Section {
   explicit Section(Semaphore& semaphore) : guard_(semaphore.state_->mutex) {
     if (guard_.owner_died()) semaphore.work_out_free();
   }
+  /// Holds it unless timed_out(): when its holder is stopped.
+  Section(Semaphore& semaphore, sys::Deadline deadline)
+      : guard_(semaphore.state_->mutex, deadline) {
+    if (guard_.owner_died()) semaphore.work_out_free();
+  }
+  bool timed_out() const { return guard_.timed_out(); }
 
  private:
   RobustGuard guard_;
@@ -46,7 +52,8 @@ bool Semaphore::acquire(sys::Deadline deadline) {
   for (;;) {
     std::uint32_t seen = 0;
     {
-      const Section section(*this);
+      const Section section(*this, deadline);
+      if (section.timed_out()) return false;
       if (try_take()) return true;
       if (deadline.passed()) return false;
       seen = state_->released.load();

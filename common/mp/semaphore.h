@@ -40,7 +40,8 @@ class Semaphore {
   Semaphore& operator=(const Semaphore&) = delete;
 
   /// Takes a permit; false when there was none before the deadline. A deadline that has passed
-  /// already asks for one look. Throws std::length_error when more threads hold permits than
+  /// already asks for one look, which takes longest_sleep where a process is stopped that looks at
+  /// the same moment; then false, too. Throws std::length_error when more threads hold permits than
   /// HolderTable has room for.
   bool acquire(sys::Deadline deadline = sys::Deadline::never());
   /// Gives a permit back, or adds one (see above). Throws std::logic_error when that makes more

@@ -47,6 +47,21 @@ TEST(RobustMutex, GivesUpAtTheDeadlineAndNotBefore) {
   }).join();
 }
 
+TEST(RobustMutex, WhoTakesATurnWaitsForAMomentThoughTheDeadlineHasPassed) {
+  RawValue<RobustMutex> mutex;
+  {
+    const RobustGuard guard(*mutex, sys::Deadline::immediately());
+    EXPECT_FALSE(guard.timed_out());
+    std::thread([&] {
+      const auto begun = sys::Clock::now();
+      EXPECT_TRUE(RobustGuard(*mutex, sys::Deadline::immediately()).timed_out());
+      EXPECT_GE(sys::Clock::now() - begun, longest_sleep);
+    }).join();
+    EXPECT_TRUE(mutex->held_by_caller()) << "who did not get it does not release it";
+  }
+  EXPECT_FALSE(mutex->is_held());
+}
+
 TEST(RobustMutex, MisuseIsNamed) {
   RawValue<RobustMutex> mutex;
   EXPECT_THROW(mutex->unlock(), std::logic_error);

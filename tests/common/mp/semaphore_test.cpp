@@ -12,6 +12,7 @@
 #include "common/mp/lock.h"
 #include "tests/support/child.h"
 #include "tests/support/eventually.h"
+#include "tests/support/processes.h"
 #include "tests/support/proves.h"
 
 namespace forkecho::mp {
@@ -35,6 +36,28 @@ pid_t start_holder(Semaphore& semaphore, int count = 1) {
 void kill_and_reap(pid_t pid) {
   kill(pid, SIGKILL);
   EXPECT_EQ(tests::exitcode_of(pid), -SIGKILL);
+}
+
+TEST(Semaphore, ADeadlineHoldsAlsoWhereAnotherIsStoppedInTheMiddleOfACall) {
+  Semaphore semaphore(10);
+  const pid_t other = tests::start_child([&] {
+    for (;;) {
+      semaphore.acquire();
+      semaphore.release();
+    }
+    return 0;
+  });
+  // There is always a permit: one refused shows that the other was stopped inside.
+  bool refused = false;
+  for (int round = 0; round < 5000 && !refused; ++round) {
+    ASSERT_TRUE(tests::stop_all({other}));
+    refused = !semaphore.acquire(at_once);
+    if (!refused) semaphore.release();
+    kill(other, SIGCONT);
+  }
+  EXPECT_TRUE(refused);
+  kill_and_reap(other);
+  EXPECT_EQ(semaphore.get_value(), 10u);
 }
 
 /// From two permits to none and back.
