@@ -111,7 +111,10 @@ bool ManagerServer::have_spares() {
   sys::check_syscall(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
   for (sys::Descriptor& spare : spares_) {
     if (!spare) spare.reset(fcntl(listener_.get(), F_DUPFD_CLOEXEC, 0));
-    if (!spare || rlim_t(spare.get()) + reserve_for_messages >= limit.rlim_cur) return false;
+    if (!spare) return false;
+    if (rlim_t(spare.get()) + reserve_for_messages < limit.rlim_cur) continue;
+    spare.reset();  // a lower number may become free
+    return false;
   }
   return true;
 }

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <random>
 
@@ -310,6 +311,27 @@ TEST(ManagerServer, AnotherUserIsRefusedByBothSides) {
             }),
             0);
   expect_serves(manager);
+}
+
+TEST(ManagerServer, WhoConnectsWithoutEndKeepsNoMemberWaiting) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  const Manager manager;
+  const auto dict = manager.dict<int, int>();
+  std::vector<pid_t> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(tests::start_child([&] {
+      constexpr uid_t nobody = 65534;
+      if (setresuid(nobody, nobody, nobody) != 0) return 1;
+      for (;;) stranger(manager);
+      return 0;
+    }));
+  }
+  const auto until = sys::Deadline::after(std::chrono::seconds(2));
+  int served = 0;
+  while (!until.passed() && served < 200) dict.set(served++, 0);
+  EXPECT_EQ(served, 200);
+  for (const pid_t other : others) kill(other, SIGKILL);
+  for (const pid_t other : others) EXPECT_EQ(tests::exitcode_of(other), -SIGKILL);
 }
 
 /// Random bytes as packets, in the place of the hello and after the handshake.
