@@ -175,7 +175,7 @@ bool PoolCore::any_worker() const {
 void PoolCore::note_ready_workers() {
   for (std::size_t place = 0; place < places_.size(); ++place) {
     if (books_.vacant(place) || books_.ready(place)) continue;
-    if (slots_[place].stage() != WorkerSlot::Stage::ready) continue;
+    if (slots_[place].stage() < WorkerSlot::Stage::ready) continue;
     books_.worker_ready(place);
     deaths_before_ready_ = 0;
     failed_initializers_ = 0;
@@ -196,7 +196,7 @@ void PoolCore::bury(std::size_t place) {
   const int exitcode = end_of(*places_[place].process);
   places_[place] = {};
   const auto lost = settle(books_.worker_went(place), stage);
-  if (stage != WorkerSlot::Stage::ready) note_death_before_ready(stage, exitcode);
+  if (stage < WorkerSlot::Stage::ready) note_death_before_ready(stage, exitcode);
   fail_tasks(lost, [&](TaskNumber number) {
     return std::make_exception_ptr(WorkerDied(exitcode, number));
   });
@@ -276,7 +276,7 @@ TaskNumber PoolCore::submit(Bytes message, std::shared_ptr<ResultSink> sink, std
 std::vector<TaskNumber> PoolCore::settle(const std::vector<PoolBooks::Offer>& unanswered,
                                          WorkerSlot::Stage stage) {
   std::vector<TaskNumber> lost;
-  bool was_next = stage == WorkerSlot::Stage::ready;
+  bool was_next = stage == WorkerSlot::Stage::serving;
   for (const PoolBooks::Offer& offer : unanswered) {
     Task& task = tasks_.at(offer.task);
     const bool begun = slots_[offer.place].begun(offer.ticket);

@@ -104,6 +104,7 @@ Answered answer_not_received(const WorkerPlan& plan, std::uint64_t ticket) {
 /// Works on tasks until told to leave.
 void serve_tasks(const WorkerPlan& plan) {
   Connection& connection = *plan.connection;
+  plan.slot->set_stage(WorkerSlot::Stage::serving);
   std::uint64_t next_ticket = plan.first_ticket;
   for (unsigned done = 0; plan.tasks == 0 || done < plan.tasks;) {
     Connection::Attempt message{};

@@ -22,7 +22,7 @@ namespace forkecho::mp::detail {
 /// maker, and by nobody else.
 class alignas(64) WorkerSlot {
  public:
-  enum class Stage : std::uint32_t { newborn, initialising, ready };
+  enum class Stage : std::uint32_t { newborn, initialising, ready, serving };
 
   // By the maker.
   /// Before the worker of the place is forked.

@@ -93,7 +93,7 @@ TEST_F(Served, AnswersUntilTheMakerIsGone) {
   start();
   offer(1, 5);
   EXPECT_EQ(answer(), std::pair(std::uint64_t{1}, 10));
-  EXPECT_EQ(slot_->stage(), WorkerSlot::Stage::ready);
+  EXPECT_EQ(slot_->stage(), WorkerSlot::Stage::serving);
   EXPECT_TRUE(slot_->begun(1));
   offer(2, -1);
   EXPECT_THROW(answer(), RemoteError);
