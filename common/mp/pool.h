@@ -19,11 +19,13 @@
 //
 // When a worker is killed, at any moment, or leaves or crashes, the pool goes on: a new worker
 // takes its place; a result that it had sent is not lost; a task that it had not begun is given to
-// another; the task that it was working on is WorkerDied, or begun again (OnWorkerDeath::retry), as
+// another (it is WorkerDied when ten in a row died with it as the next: most_deaths_before_begun);
+// a task that a worker cannot receive, for want of a descriptor or of memory, is RemoteError; the
+// task that it was working on is WorkerDied, or begun again (OnWorkerDeath::retry), as
 // one whole where it is a chunk of map. Each task ends exactly once: with its value, an error of
 // its own, WorkerDied, PoolBroken or PoolTerminated. An initializer that fails three times in a row
-// breaks the pool: every task is PoolBroken then. A worker that is stopped (SIGSTOP) is waited for,
-// until terminate().
+// (a kill is no failure) breaks the pool: every task is PoolBroken then. A worker that is stopped
+// (SIGSTOP) is waited for, until terminate().
 //
 // Workers are daemon processes: they die with the pool's maker, however it dies, and may not start
 // processes of their own. A pool is of the process that made it (std::logic_error in any other) and
@@ -61,8 +63,9 @@ class Pool {
   /// As terminate(), in the pool's maker.
   ~Pool() = default;
 
-  // The calls below throw std::logic_error once the pool is closed or terminated, PoolBroken, and
-  // std::length_error for a task above Connection::largest_message.
+  // The calls below throw std::logic_error once the pool is closed or terminated, PoolBroken,
+  // std::length_error for a task above Connection::largest_message, and std::invalid_argument for a
+  // null pointer to a function.
 
   /// Calls function(arguments...) in a worker, and waits for what it returns.
   template <typename F, typename... Args>

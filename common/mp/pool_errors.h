@@ -11,7 +11,8 @@ namespace forkecho::mp {
 /// Tasks are numbered in the order in which they are handed to the pool, from 1 on.
 using TaskNumber = std::uint64_t;
 
-/// The worker ended while it worked on the task: it was killed, crashed, or left.
+/// The worker ended while it worked on the task: it was killed, crashed, or left. Or so many did
+/// before they began it that it is given up (most_deaths_before_begun).
 class WorkerDied : public std::runtime_error {
  public:
   WorkerDied(int exitcode, TaskNumber task)
