@@ -112,22 +112,24 @@ const AuthKey& Process::authkey() const {
       fork_registered(record, keeps_signals_blocked_ ? ForkHandlers::keep : ForkHandlers::reset,
                       lifeline ? &*lifeline : nullptr);
   if (pid == 0) {
-    current_process().become(record->identity, creator_);
     run_in_child({.parent = creator_,
                   .daemon = identity_.daemon,
                   .keeps_stdin = keeps_stdin_,
                   .keeps_signals_blocked = keeps_signals_blocked_,
                   .inherits_output = !output_written,
                   .runs_target = runs_target,
-                  .lifeline = lifeline ? &*lifeline : nullptr});
+                  .lifeline = lifeline ? &*lifeline : nullptr},
+                 record->identity);
   }
   FORKECHO_MP_STEP("process.start.forked");
   record_ = std::move(record);
 }
 
-[[gnu::hot]] void Process::run_in_child(const Newborn& newborn) {
+[[gnu::hot]] void Process::run_in_child(const Newborn& newborn,
+                                         ProcessIdentity& identity) noexcept {
   int code = 0;
   try {
+    current_process().become(identity, newborn.parent);
     prepare_newborn(newborn);
     if (newborn.runs_target) {
       target_();

@@ -126,7 +126,9 @@ class Process {
     std::function<void()> target;
   };
   Process(Prepared prepared, ProcessOptions options);
-  [[noreturn]] void run_in_child(const Newborn& newborn);
+  /// Nothing that is thrown leaves it, or the child would go on with what its parent does after
+  /// start.
+  [[noreturn]] void run_in_child(const Newborn& newborn, ProcessIdentity& identity) noexcept;
   ChildRecord& started() const;
   std::optional<int> known_exitcode() const;
   void check_open() const;

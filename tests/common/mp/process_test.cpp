@@ -68,6 +68,36 @@ TEST(Process, AnExceptionIsOne) {
             1);
 }
 
+/// The exit code of a Process with that target; of one in which start has thrown: 70.
+template <typename Target>
+std::optional<int> exitcode_if_start_throws_nothing(Target target) {
+  return tests::exitcode_in_child([&] {
+    Process process(target);
+    try {
+      process.start();
+    } catch (...) {
+      return 70;
+    }
+    return process.join(tests::patience()) ? process.exitcode().value_or(99) : 98;
+  });
+}
+
+TEST(Process, NoExceptionLeavesStartInTheChild) {
+  EXPECT_EQ(exitcode_if_start_throws_nothing([] {
+              silence();
+              throw static_cast<const char*>(nullptr);
+            }),
+            1);
+  EXPECT_EQ(exitcode_if_start_throws_nothing([] {
+              silence();
+              struct Wordless : std::exception {
+                const char* what() const noexcept override { return nullptr; }
+              };
+              throw Wordless();
+            }),
+            1);
+}
+
 TEST(Process, AnExceptionsTypeAndTextGoToStandardError) {
   tests::Pipe errors;
   Process process([&] {
