@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/mp/reap.h"
+
 namespace forkecho::mp {
 namespace {
 
@@ -37,6 +39,10 @@ bool ChildRegistry::deliver(pid_t pid, int exitcode) {
   (*found)->lifeline.reset();
   all.erase(found);
   return true;
+}
+
+[[gnu::hot]] void ChildRegistry::lose(pid_t pid) {
+  while (deliver(pid, exit_unknown)) continue;
 }
 
 std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {

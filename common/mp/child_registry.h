@@ -50,6 +50,9 @@ class ChildRegistry {
   /// Stores `exitcode` in the record of `pid`, if it has one, and drops the record. False when it
   /// had none: nobody's Process, or delivered before.
   static bool deliver(pid_t pid, int exitcode);
+  /// The kernel has just given `pid` to a new child: whoever had it before was reaped by somebody
+  /// else, and every record of it gets exit_unknown (reap.h).
+  static void lose(pid_t pid);
   /// Whether there is a child that was started and not reaped yet. Touches no memory but to read.
   static bool any();
   /// Children that were started and not reaped yet, in the order of their start.

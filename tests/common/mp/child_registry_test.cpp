@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/mp/reap.h"
 #include "tests/support/child.h"
 
 namespace forkecho::mp {
@@ -54,6 +55,16 @@ TEST_F(ChildRegistryTest, TellsWhetherItDelivered) {
   EXPECT_FALSE(ChildRegistry::deliver(second, 0));
   EXPECT_TRUE(ChildRegistry::deliver(first, 0));
   EXPECT_FALSE(ChildRegistry::deliver(first, 0));
+}
+
+TEST_F(ChildRegistryTest, ANewChildsPidIsNoLongerAnyOthers) {
+  const auto stale = added(first);
+  const auto staler = added(first);
+  const auto other = added(second);
+  ChildRegistry::lose(first);
+  EXPECT_EQ(stale->exitcode, exit_unknown);
+  EXPECT_EQ(staler->exitcode, exit_unknown);
+  EXPECT_EQ(ChildRegistry::unreaped(), std::vector{other});
 }
 
 TEST_F(ChildRegistryTest, ForgetsThemAll) {

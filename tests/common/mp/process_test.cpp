@@ -448,6 +448,39 @@ TEST(Process, AnEndThatSomebodyElseReapedIsAnEnd) {
             0);
 }
 
+/// Records of children that somebody else reaped, with every pid that comes next.
+std::vector<std::shared_ptr<ChildRecord>> register_lost_children(pid_t last) {
+  constexpr int pids = 2000;
+  std::vector<std::shared_ptr<ChildRecord>> lost;
+  const RegistryGuard guard;
+  for (int i = 1; i <= pids; ++i) {
+    lost.push_back(std::make_shared<ChildRecord>(ChildRecord{.pid = last + i}));
+    ChildRegistry::add(lost.back());
+  }
+  return lost;
+}
+
+/// Whether a Process got a pid of a lost child, each of them its own exit code then; 2 when the pid
+/// was another.
+int exitcodes_with_reused_pid() {
+  const pid_t last = tests::start_child([] { return 0; });
+  tests::exitcode_of(last);
+  const auto lost = register_lost_children(last);
+  Process process([] { leave(7); });
+  process.start();
+  const pid_t pid = *process.pid();
+  if (!process.join(tests::patience()) || process.exitcode() != 7) _exit(1);
+  if (pid <= last || pid > lost.back()->pid) _exit(2);
+  _exit(lost.at(static_cast<std::size_t>(pid - last - 1))->exitcode == exit_unknown ? 0 : 3);
+}
+
+TEST(Process, HasItsExitCodeAlsoWithThePidOfOneThatSomebodyElseReaped) {
+  std::optional<int> result = 2;
+  for (int attempt = 0; attempt < 5 && result == 2; ++attempt)
+    result = tests::exitcode_in_child(exitcodes_with_reused_pid);
+  EXPECT_EQ(result, 0);
+}
+
 TEST(Process, NamesAreCountedAlongTheFamily) {
   PROVES("2.2", "cpython:test_process");
   const auto number_in = [](const std::string& name) { return std::stoi(name.substr(8)); };
