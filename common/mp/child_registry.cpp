@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 
 #include "common/mp/reap.h"
 
@@ -20,6 +22,12 @@ constinit Records ancestors_records;
 std::mutex& RegistryGuard::mutex() {
   static std::mutex mutex;
   return mutex;
+}
+
+int signal_child(const ChildRecord& record, int number) {
+  const RegistryGuard guard;
+  if (record.exitcode) return ESRCH;
+  return ::kill(record.pid, number) == 0 ? 0 : errno;
 }
 
 void ChildRegistry::add(std::shared_ptr<ChildRecord> record) {

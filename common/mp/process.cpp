@@ -179,8 +179,9 @@ void Process::signal(int number) {
   // A child's pid is not given to another before it is reaped; who may have reaped it unseen is the
   // kernel, so look once more.
   if (!known_exitcode()) reap_one(record.pid);
-  const RegistryGuard guard;
-  if (!record.exitcode) ::kill(record.pid, number);
+  const int error = signal_child(record, number);
+  if (error != 0 && error != ESRCH)
+    sys::throw_errno(error, ("signal to process '" + identity_.name + "'").c_str());
 }
 
 int Process::sentinel() {

@@ -107,7 +107,8 @@ class Process {
   std::optional<int> exitcode();
   void terminate() { signal(SIGTERM); }
   void kill() { signal(SIGKILL); }
-  /// Sends any signal; without effect once the child has ended.
+  /// Sends any signal; without effect once the child has ended. Throws std::system_error (EPERM, to
+  /// a child of another user; EINVAL, no signal's number).
   void signal(int number);
   /// A descriptor that polls readable at the child's death; opened on demand, owned by the object.
   /// Throws std::system_error (EMFILE).

@@ -121,6 +121,25 @@ TEST_P(LeaveTest, KillsADaemonThatDoesNotEnd) {
   EXPECT_EQ(all_of(alive.read.get()), "") << "the daemon is gone";
 }
 
+TEST_P(LeaveTest, DoesNotWaitForADaemonThatItMayNotSignal) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs a second user";
+  const tests::AdoptOrphans adopt;
+  RawValue<std::atomic<pid_t>> anothers;
+  Gate over;
+  const pid_t main = tests::start_child([&]() -> int {
+    // Longer than the end of main is waited for below.
+    Process daemon({.daemon = true},
+                   [&] { leave(over.pass(sys::Deadline::after(std::chrono::seconds(60))) ? 3 : 1); });
+    daemon.start();
+    *anothers = *daemon.pid();
+    sys::check_syscall(setresuid(65534, 65534, 65534), "setresuid");
+    end(GetParam(), 0);
+  });
+  EXPECT_EQ(tests::exitcode_of(main), 0);
+  over.open();
+  EXPECT_EQ(tests::exitcode_of(*anothers), 3);
+}
+
 TEST_P(LeaveTest, LeavesDetachedChildrenAlone) {
   const tests::AdoptOrphans adopt;
   RawValue<std::atomic<pid_t>> detached;

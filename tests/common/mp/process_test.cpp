@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -339,6 +340,38 @@ TEST(Process, SignalsAfterTheEndHitNobody) {
   EXPECT_TRUE(process.join(tests::patience()));
   process.kill();
   EXPECT_EQ(process.exitcode(), 0);
+}
+
+TEST(Process, ASignalThatIsNoneIsAnError) {
+  Gate end;
+  Process process([&] { end.pass(); });
+  process.start();
+  EXPECT_THROW(process.signal(-1), std::system_error);
+  EXPECT_THROW(process.signal(1000), std::system_error);
+  end.open();
+  EXPECT_TRUE(process.join(tests::patience()));
+  EXPECT_EQ(process.exitcode(), 0);
+}
+
+TEST(Process, ASignalThatMayNotBeSentIsAnErrorWithItsName) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs a second user";
+  Gate end;
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              Process process({.name = "another's"}, [&] { end.pass(); });
+              process.start();
+              sys::check_syscall(setresuid(65534, 65534, 65534), "setresuid");
+              int result = 1;
+              try {
+                process.terminate();
+              } catch (const std::system_error& error) {
+                const bool named = std::strstr(error.what(), "another's") != nullptr;
+                result = named && error.code().value() == EPERM ? 0 : 2;
+              }
+              end.open();
+              process.join();
+              return result;
+            }),
+            0);
 }
 
 TEST(Process, AStrangerMayNotJoin) {
