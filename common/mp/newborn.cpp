@@ -28,6 +28,7 @@ bool stdin_is_null_device() {
 }
 
 void read_nothing_from_stdin() {
+  forget_inherited_input();
   if (stdin_is_null_device()) return;
   sys::raw_syscall(SYS_close, STDIN_FILENO);
   // The lowest number that is free is standard input's.

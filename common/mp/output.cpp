@@ -30,8 +30,17 @@ FILE* const* list_of_streams() {
   }
   return false;
 }
+
+[[gnu::hot]] bool something_is_read_ahead() {
+  const bool is_wide = stdin->_mode > 0;
+  return is_wide || stdin->_IO_read_ptr < stdin->_IO_read_end;
+}
 #else
 bool something_is_buffered() {
+  return true;
+}
+
+bool something_is_read_ahead() {
   return true;
 }
 #endif
@@ -41,6 +50,12 @@ bool something_is_buffered() {
 [[gnu::hot]] bool flush_output() {
   if (something_is_buffered() && std::fflush(nullptr) != 0) return false;
   return ferror_unlocked(stdout) == 0;
+}
+
+[[gnu::hot]] void forget_inherited_input() {
+  if (!something_is_read_ahead() && feof_unlocked(stdin) == 0) return;
+  __fpurge(stdin);
+  clearerr_unlocked(stdin);
 }
 
 void forget_inherited_output() {

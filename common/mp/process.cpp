@@ -181,7 +181,7 @@ void Process::signal(int number) {
   if (!known_exitcode()) reap_one(record.pid);
   const int error = signal_child(record, number);
   if (error != 0 && error != ESRCH)
-    sys::throw_errno(error, ("signal to process '" + identity_.name + "'").c_str());
+    sys::throw_errno(error, "signal to process '" + identity_.name + "'");
 }
 
 int Process::sentinel() {

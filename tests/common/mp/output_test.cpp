@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <cwchar>
 #include <string>
 
@@ -80,6 +81,34 @@ TEST(Output, AnEarlierLossOnStandardOutputIsTold) {
               return flush_output() ? 1 : 0;
             }),
             "");
+}
+
+/// A child's standard input: `text`, then end of file; the first character of it is read.
+void read_ahead(const char* text) {
+  tests::Pipe input;
+  dup2(input.read.get(), STDIN_FILENO);
+  const bool written = write(input.write.get(), text, std::strlen(text)) > 0;
+  input.write.reset();
+  if (!written || std::getchar() != *text) _exit(90);
+}
+
+TEST(Output, ReadAheadIsForgotten) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              read_ahead("abc");
+              forget_inherited_input();
+              return std::getchar() == EOF ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Output, AnEndOfInputIsForgotten) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              read_ahead("a");
+              if (std::getchar() != EOF) return 1;
+              forget_inherited_input();
+              return std::feof(stdin) == 0 ? 0 : 2;
+            }),
+            0);
 }
 
 TEST(Output, InheritedIsForgotten) {

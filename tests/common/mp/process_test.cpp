@@ -220,6 +220,27 @@ TEST(Process, LeavesItsParentsInputAloneUnlessAskedToKeepIt) {
   EXPECT_EQ(with_input([] { return bytes_read_by(true); }), 1);
 }
 
+/// What a Process reads with getchar when its parent has read the first of two lines.
+int next_character_in_child(bool keeps_stdin) {
+  tests::Pipe input;
+  if (write(input.write.get(), "1\n2\n", 4) != 4) return 90;
+  dup2(input.read.get(), STDIN_FILENO);
+  if (std::getchar() != '1' || std::getchar() != '\n') return 91;
+  // The buffer is what matters then, whichever file the number stands for.
+  dup2(sys::Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)).get(), STDIN_FILENO);
+  return exitcode_after(Process({.keep_stdin = keeps_stdin},
+                                [] {
+                                  const int next = std::getchar();
+                                  leave(next == EOF ? 0 : next);
+                                }))
+      .value_or(99);
+}
+
+TEST(Process, ReadsNothingThatItsParentHasReadAheadUnlessAskedToKeepIt) {
+  EXPECT_EQ(tests::exitcode_in_child([] { return next_character_in_child(false); }), 0);
+  EXPECT_EQ(tests::exitcode_in_child([] { return next_character_in_child(true); }), '2');
+}
+
 TEST(Process, ADaemonDiesWithItsKilledParent) {
   PROVES("0.9");
   tests::Pipe alive;
@@ -493,8 +514,8 @@ std::vector<std::shared_ptr<ChildRecord>> register_lost_children(pid_t last) {
   return lost;
 }
 
-/// Whether a Process got a pid of a lost child, each of them its own exit code then; 2 when the pid
-/// was another.
+/// Whether a Process got a pid of a lost child, and each of them its own exit code (0); 2 when the
+/// pid was another.
 int exitcodes_with_reused_pid() {
   const pid_t last = tests::start_child([] { return 0; });
   tests::exitcode_of(last);
@@ -502,9 +523,9 @@ int exitcodes_with_reused_pid() {
   Process process([] { leave(7); });
   process.start();
   const pid_t pid = *process.pid();
-  if (!process.join(tests::patience()) || process.exitcode() != 7) _exit(1);
-  if (pid <= last || pid > lost.back()->pid) _exit(2);
-  _exit(lost.at(static_cast<std::size_t>(pid - last - 1))->exitcode == exit_unknown ? 0 : 3);
+  if (!process.join(tests::patience()) || process.exitcode() != 7) return 1;
+  if (pid <= last || pid > lost.back()->pid) return 2;
+  return lost.at(static_cast<std::size_t>(pid - last - 1))->exitcode == exit_unknown ? 0 : 3;
 }
 
 TEST(Process, HasItsExitCodeAlsoWithThePidOfOneThatSomebodyElseReaped) {
