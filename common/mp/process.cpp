@@ -20,6 +20,12 @@ bool is_first_thread() {
   return gettid() == getpid();
 }
 
+/// Children that nobody joins do not pile up as zombies. Of a process without children nothing is
+/// asked, and of one whose children all run a single call.
+[[gnu::hot]] void reap_ended_children() {
+  if (ChildRegistry::any() && peek_ended()) active_children();
+}
+
 /// Forks; in the parent the child is registered before anybody can reap it.
 [[gnu::hot]] pid_t fork_registered(const std::shared_ptr<ChildRecord>& record,
                                    ForkHandlers handlers, Lifeline* lifeline) {
@@ -99,6 +105,7 @@ const AuthKey& Process::authkey() const {
   if (record_) throw std::logic_error("process '" + identity_.name + "' was started before");
   if (current_process().daemon()) throw std::logic_error("a daemon process may not have children");
   finish_children_at_exit();
+  reap_ended_children();
   // Or the child would write what the parent has buffered, once more.
   const bool output_written = flush_output();
   FORKECHO_MP_STEP("process.start.flushed");

@@ -184,6 +184,23 @@ TEST(Process, ActiveChildrenReapsThoseWhoseOwnerIsGone) {
   EXPECT_TRUE(reap_one(pid).none_left);
 }
 
+TEST(Process, AStartReapsThoseThatNobodyJoins) {
+  pid_t pid = 0;
+  {
+    Process forgotten([] {});
+    forgotten.start();
+    pid = *forgotten.pid();
+  }
+  ASSERT_TRUE(tests::readable(open_sentinel(pid).get()));
+  EXPECT_EQ(tests::state_of(pid), 'Z');
+  Gate end;
+  Process next([&] { end.pass(); });
+  next.start();
+  EXPECT_EQ(tests::state_of(pid), '-');
+  end.open();
+  EXPECT_TRUE(next.join(tests::patience()));
+}
+
 TEST(Process, ReadsNothingFromStandardInput) {
   PROVES("0.10");
   EXPECT_EQ(exitcode_after(Process([] {
