@@ -2,7 +2,8 @@
 // long as it is synchronised with stdio. Written before a fork, or parent and child would both
 // write it, and at the end of a child.
 //
-// For the calling process; not safe while other threads print.
+// For the calling process. Other threads may print, open and close streams, and wait for input,
+// meanwhile; what they print just now may be written on both sides of a fork.
 #pragma once
 
 namespace forkecho::mp {
