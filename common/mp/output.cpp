@@ -5,15 +5,18 @@
 
 #include <cstdio>
 
+#if defined(__GLIBC__) && defined(__x86_64__)
+extern "C" {
+[[gnu::weak]] void lock_list_of_streams() asm("_IO_list_lock");
+[[gnu::weak]] void unlock_list_of_streams() asm("_IO_list_unlock");
+}
+#endif
+
 namespace forkecho::mp {
 namespace {
 
 #if defined(__GLIBC__) && defined(__x86_64__)
 asm(".weak _IO_list_all");
-extern "C" {
-[[gnu::weak]] void lock_list_of_streams() asm("_IO_list_lock");
-[[gnu::weak]] void unlock_list_of_streams() asm("_IO_list_unlock");
-}
 
 /// For a scope no other thread opens or closes a stream. As in fflush(nullptr) and fork.
 class StreamsGuard {
@@ -33,9 +36,10 @@ FILE* const* list_of_streams() {
   return list;
 }
 
-bool may_have_output(const FILE& stream) {
+/// To flush one that was read would take back what was read ahead.
+bool may_have_output(FILE& stream) {
   const bool is_wide = stream._mode > 0;
-  return is_wide || stream._IO_write_ptr > stream._IO_write_base;
+  return is_wide ? __fwriting(&stream) != 0 : stream._IO_write_ptr > stream._IO_write_base;
 }
 
 /// The question that fflush(nullptr) begins with, asked without its locks: to take one, and to come
@@ -43,7 +47,7 @@ bool may_have_output(const FILE& stream) {
 [[gnu::hot]] bool something_is_buffered() {
   FILE* const* const list = list_of_streams();
   if (list == nullptr) return true;
-  for (const FILE* stream = *list; stream != nullptr; stream = stream->_chain) {
+  for (FILE* stream = *list; stream != nullptr; stream = stream->_chain) {
     if (may_have_output(*stream)) return true;
   }
   return false;

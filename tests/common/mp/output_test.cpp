@@ -14,6 +14,11 @@
 #include "tests/support/child.h"
 #include "tests/support/processes.h"
 
+extern "C" {
+void lock_streams_in_test() asm("_IO_list_lock");
+void unlock_streams_in_test() asm("_IO_list_unlock");
+}
+
 namespace forkecho::mp {
 namespace {
 
@@ -112,11 +117,6 @@ TEST(Output, AnEndOfInputIsForgotten) {
               return std::feof(stdin) == 0 ? 0 : 2;
             }),
             0);
-}
-
-extern "C" {
-void lock_streams_in_test() asm("_IO_list_lock");
-void unlock_streams_in_test() asm("_IO_list_unlock");
 }
 
 // Tests with threads run in a child: to have had one changes how output is flushed from then on.
