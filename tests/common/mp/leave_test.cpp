@@ -127,11 +127,15 @@ TEST_P(LeaveTest, DoesNotWaitForADaemonThatItMayNotSignal) {
   RawValue<std::atomic<pid_t>> anothers;
   Gate over;
   const pid_t main = tests::start_child([&]() -> int {
-    // Longer than the end of main is waited for below.
-    Process daemon({.daemon = true},
-                   [&] { leave(over.pass(sys::Deadline::after(std::chrono::seconds(60))) ? 3 : 1); });
+    Gate bound;
+    Process daemon({.daemon = true}, [&] {
+      bound.open();
+      // Longer than the end of main is waited for below.
+      leave(over.pass(sys::Deadline::after(std::chrono::seconds(60))) ? 3 : 1);
+    });
     daemon.start();
     *anothers = *daemon.pid();
+    if (!bound.pass()) return 1;
     sys::check_syscall(setresuid(65534, 65534, 65534), "setresuid");
     end(GetParam(), 0);
   });
