@@ -171,12 +171,16 @@ Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, 
   if (descriptor != -1) attach(message, control, descriptor);
   const int flags = MSG_NOSIGNAL | (deadline.is_never() ? 0 : MSG_DONTWAIT);
   FORKECHO_MP_STEP("connection.send.begin");
+  // poll tells of room only when three quarters of the buffer are free (unix(7)'s socket), a send
+  // needs no more than it takes: so it is tried once more when the time is over.
+  bool last_try = false;
   while (sendmsg(socket_.get(), &message, flags) == -1) {
     // The reset is told once, of whatever call comes next; then the end is as it would have been.
     if (errno == EINTR || errno == ECONNRESET) continue;
     if (errno == EMSGSIZE && header.kind == Kind::bytes) return Sent::too_long;
     if (errno != EAGAIN) sys::throw_errno(errno, "send on a connection");
-    if (!wait_for(socket_.get(), POLLOUT, deadline)) return Sent::no_room;
+    if (last_try) return Sent::no_room;
+    last_try = !wait_for(socket_.get(), POLLOUT, deadline);
   }
   FORKECHO_MP_STEP("connection.send.sent");
   return Sent::yes;
@@ -212,6 +216,15 @@ Connection::Met Connection::receive_packet(Packet& packet, int flags) {
   return Met::message;
 }
 
+Connection::Met Connection::wait_for_packet(Packet& packet) {
+  for (;;) {
+    const Met met = receive_packet(packet, 0);
+    if (met != Met::nothing) return met;
+    // A socket that does not wait (O_NONBLOCK), or no longer than set_patience said.
+    wait_for(socket_.get(), POLLIN, sys::Deadline::never());
+  }
+}
+
 BytesView Connection::message_of(const Packet& packet) {
   switch (packet.header.kind) {
     case Kind::bytes:
@@ -230,9 +243,7 @@ BytesView Connection::message_of(const Packet& packet) {
 std::optional<BytesView> Connection::receive() {
   check_may_receive();
   Packet packet{};
-  Met met = Met::nothing;
-  while (met == Met::nothing) met = receive_packet(packet, 0);
-  if (met == Met::end_of_file) return std::nullopt;
+  if (wait_for_packet(packet) == Met::end_of_file) return std::nullopt;
   return message_of(packet);
 }
 
@@ -275,9 +286,7 @@ bool Connection::poll(sys::Deadline deadline) const {
 std::optional<sys::Descriptor> Connection::recv_descriptor() {
   check_may_receive();
   Packet packet{};
-  Met met = Met::nothing;
-  while (met == Met::nothing) met = receive_packet(packet, 0);
-  if (met == Met::end_of_file) return std::nullopt;
+  if (wait_for_packet(packet) == Met::end_of_file) return std::nullopt;
   if (packet.header.kind != Kind::descriptor || !packet.descriptor)
     throw std::logic_error("the next message is not a descriptor");
   return std::move(packet.descriptor);

@@ -115,6 +115,7 @@ class Connection {
   bool send_large(BytesView bytes, sys::Deadline deadline);
   Sent send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
   Met receive_packet(Packet& packet, int flags);
+  Met wait_for_packet(Packet& packet);
   BytesView message_of(const Packet& packet);
   /// The bytes of the next message, valid until the next call.
   std::optional<BytesView> receive();
