@@ -171,7 +171,7 @@ Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, 
   if (descriptor != -1) attach(message, control, descriptor);
   const int flags = MSG_NOSIGNAL | (deadline.is_never() ? 0 : MSG_DONTWAIT);
   FORKECHO_MP_STEP("connection.send.begin");
-  // poll tells of room only when three quarters of the buffer are free (unix(7)'s socket), a send
+  // poll tells of room only when three quarters of the buffer are free (Linux, unix_writable), a send
   // needs no more than it takes: so it is tried once more when the time is over.
   bool last_try = false;
   while (sendmsg(socket_.get(), &message, flags) == -1) {
