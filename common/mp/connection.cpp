@@ -13,10 +13,12 @@
 #include <cerrno>
 #include <chrono>
 #include <initializer_list>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "common/mp/step.h"
+#include "common/sys/above_standard.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -66,6 +68,12 @@ bool wait_for(int socket, short events, sys::Deadline deadline) {
     if (ready == -1 && errno != EINTR) sys::throw_errno(errno, "poll");
     if (ready == 0 && deadline.passed()) return false;
   }
+}
+
+bool keeps_packets_apart(int socket) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
 }
 
 sys::Descriptor memory_file_of(BytesView bytes) {
@@ -125,8 +133,14 @@ BufferTooShort::BufferTooShort(Bytes message)
                          " bytes is longer than the buffer for it"),
       message_(std::move(message)) {}
 
-Connection::Connection(sys::Descriptor socket, Direction direction)
+Connection::Connection(Checked /*that it is one*/, sys::Descriptor socket, Direction direction)
     : socket_(std::move(socket)), direction_(direction) {}
+
+Connection::Connection(sys::Descriptor socket, Direction direction)
+    : Connection(Checked::yes, std::move(socket), direction) {
+  if (!keeps_packets_apart(socket_.get()))
+    throw std::invalid_argument("a connection needs a socket of type SOCK_SEQPACKET");
+}
 
 void Connection::check_may_send() const {
   if (closed()) throw std::logic_error("send on a closed connection");
@@ -157,6 +171,8 @@ bool Connection::send_large(BytesView bytes, sys::Deadline deadline) {
 
 void Connection::send_descriptor(int descriptor) {
   check_may_send();
+  if (descriptor < 0)
+    throw std::invalid_argument("descriptor " + std::to_string(descriptor) + " cannot be sent");
   send_packet({Kind::descriptor, 0, 0}, {}, descriptor, sys::Deadline::never());
 }
 
@@ -293,24 +309,26 @@ std::optional<sys::Descriptor> Connection::recv_descriptor() {
 }
 
 struct Pipe::Ends {
-  std::array<int, 2> sockets{};
+  std::array<sys::Descriptor, 2> sockets;
 };
 
 Pipe::Pipe(Ends ends, Duplex duplex)
-    : first(sys::Descriptor(ends.sockets[0]), duplex == Duplex::yes
-                                                  ? Connection::Direction::both
-                                                  : Connection::Direction::receive_only),
-      second(sys::Descriptor(ends.sockets[1]), duplex == Duplex::yes
-                                                   ? Connection::Direction::both
-                                                   : Connection::Direction::send_only) {}
+    : first(Connection::Checked::yes, std::move(ends.sockets[0]),
+            duplex == Duplex::yes ? Connection::Direction::both
+                                  : Connection::Direction::receive_only),
+      second(Connection::Checked::yes, std::move(ends.sockets[1]),
+             duplex == Duplex::yes ? Connection::Direction::both
+                                   : Connection::Direction::send_only) {}
 
 Pipe::Pipe(Duplex duplex)
     : Pipe(
           [] {
-            Ends ends;
+            std::array<int, 2> numbers{};
             sys::check_syscall(
-                socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.sockets.data()),
+                socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, numbers.data()),
                 "socketpair");
+            Ends ends{{sys::Descriptor(numbers[0]), sys::Descriptor(numbers[1])}};
+            for (sys::Descriptor& end : ends.sockets) end = sys::above_standard(end.release());
             return ends;
           }(),
           duplex) {}

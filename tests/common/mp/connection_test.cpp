@@ -340,8 +340,34 @@ TEST(Connection, AMissingDescriptorIsTold) {
 
 TEST(Connection, ADescriptorThatIsNoneIsAnError) {
   Pipe pipe;
-  EXPECT_THROW(pipe.first.send_descriptor(-2), std::system_error);
+  EXPECT_THROW(pipe.first.send_descriptor(-1), std::invalid_argument);
+  EXPECT_THROW(pipe.first.send_descriptor(-2), std::invalid_argument);
+  EXPECT_THROW(pipe.first.send_descriptor(1 << 20), std::system_error);
   EXPECT_FALSE(pipe.second.poll());
+}
+
+TEST(Connection, ASocketWithoutPacketsIsAnError) {
+  EXPECT_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))),
+               std::invalid_argument);
+  EXPECT_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))),
+               std::invalid_argument);
+  tests::Pipe no_socket;
+  EXPECT_THROW(Connection(std::move(no_socket.read)), std::invalid_argument);
+  EXPECT_NO_THROW(
+      Connection(sys::Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))));
+}
+
+TEST(Connection, APipesEndsAreNoStandardDescriptors) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              close(STDIN_FILENO);
+              close(STDOUT_FILENO);
+              close(STDERR_FILENO);
+              const Pipe pipe;
+              return pipe.first.fileno() > STDERR_FILENO && pipe.second.fileno() > STDERR_FILENO
+                         ? 0
+                         : 1;
+            }),
+            0);
 }
 
 TEST(Connection, AMessageOfTheWrongKindLeaksNoDescriptor) {

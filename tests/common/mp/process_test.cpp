@@ -258,6 +258,25 @@ TEST(Process, ReadsNothingThatItsParentHasReadAheadUnlessAskedToKeepIt) {
   EXPECT_EQ(tests::exitcode_in_child([] { return next_character_in_child(true); }), '2');
 }
 
+TEST(Process, APipeAndALifelineOutliveThatItsStandardInputIsReplaced) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              close(STDIN_FILENO);
+              mp::Pipe pipe;
+              Process child([&] { leave(pipe.first.send(5) ? 0 : 1); });
+              child.start();
+              if (pipe.second.recv<int>() != 5) return 1;
+              if (!child.join(tests::patience()) || child.exitcode() != 0) return 2;
+              int result = 3;
+              std::thread([&] {  // one that is not the first: with a lifeline
+                Process daemon({.daemon = true}, [] { leave(7); });
+                daemon.start();
+                if (daemon.join(tests::patience()) && daemon.exitcode() == 7) result = 0;
+              }).join();
+              return result;
+            }),
+            0);
+}
+
 TEST(Process, ADaemonDiesWithItsKilledParent) {
   PROVES("0.9");
   tests::Pipe alive;
