@@ -64,9 +64,7 @@ std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
 
 [[gnu::hot]] void ChildRegistry::forget_parents_children() {
   if (records.empty()) return;
-  for (const auto& record : records) {
-    if (record->lifeline) ::close(record->lifeline.get());
-  }
+  for (const auto& record : records) record->lifeline.reset();
   // Kept as they are: to destroy them would touch, and so copy, pages of the parent's heap; and the
   // child's own identity is in one of them.
   if (ancestors_records.empty()) {

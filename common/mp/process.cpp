@@ -27,14 +27,18 @@ bool is_first_thread() {
 }
 
 /// Forks; in the parent the child is registered before anybody can reap it.
+/// The lifeline, if it wants one, is made under the same guard: a child that another thread forks
+/// meanwhile would keep the end of it that nobody has registered yet.
 [[gnu::hot]] pid_t fork_registered(const std::shared_ptr<ChildRecord>& record,
-                                   ForkHandlers handlers, Lifeline* lifeline) {
+                                   ForkHandlers handlers, bool wants_lifeline,
+                                   std::optional<Lifeline>& lifeline) {
   const RegistryGuard guard;
+  if (wants_lifeline) lifeline.emplace();
   ChildRegistry::add(record);
   const pid_t pid = fork_guarded(ForkMask::block, handlers);
   if (pid > 0) {
     record->pid = pid;
-    if (lifeline != nullptr) record->lifeline = lifeline->hold();
+    if (lifeline) record->lifeline = lifeline->hold();
   } else if (pid < 0) {
     const int error = errno;
     ChildRegistry::drop_latest();
@@ -114,10 +118,9 @@ const AuthKey& Process::authkey() const {
   auto record =
       std::make_shared<ChildRecord>(ChildRecord{.identity = identity_, .detached = detached_});
   std::optional<Lifeline> lifeline;
-  if (identity_.daemon && !is_first_thread()) lifeline.emplace();
   const pid_t pid =
       fork_registered(record, keeps_signals_blocked_ ? ForkHandlers::keep : ForkHandlers::reset,
-                      lifeline ? &*lifeline : nullptr);
+                      identity_.daemon && !is_first_thread(), lifeline);
   if (pid == 0) {
     run_in_child({.parent = creator_,
                   .daemon = identity_.daemon,
