@@ -76,6 +76,7 @@ void finish_children_at_exit() {
 }
 
 [[gnu::hot]] void leave(int code) {
+  if (code < 0 || code > 255) code = 255;
   // Unlike a successful run, output that cannot be written is a failure that someone should see.
   if (!flush_output() && code == 0) code = 1;
   FORKECHO_MP_STEP("process.leave.flushed");

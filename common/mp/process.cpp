@@ -87,10 +87,30 @@ bool Process::runs_here() const {
   return current_process().is_child(creator_, identity_.number);
 }
 
-void Process::set_daemon(bool daemon) {
+void Process::check_not_started(const char* what) const {
   if (record_)
-    throw std::logic_error("process '" + identity_.name + "' has started: daemon is set before");
+    throw std::logic_error("process '" + identity_.name + "' has started: " + what +
+                           " is set before");
+}
+
+void Process::set_daemon(bool daemon) {
+  check_not_started("daemon");
   identity_.daemon = daemon;
+}
+
+void Process::keep_stdin() {
+  check_not_started("keep_stdin");
+  keeps_stdin_ = true;
+}
+
+void Process::keep_signals_blocked() {
+  check_not_started("keep_signals_blocked");
+  keeps_signals_blocked_ = true;
+}
+
+void Process::set_authkey(AuthKey key) {
+  check_not_started("authkey");
+  identity_.authkey = std::move(key);
 }
 
 void Process::detach() {
@@ -107,6 +127,7 @@ const AuthKey& Process::authkey() const {
 [[gnu::hot]] void Process::start() {
   check_owner();
   if (record_) throw std::logic_error("process '" + identity_.name + "' was started before");
+  if (!target_) throw std::logic_error("a process that was moved from cannot be started");
   if (current_process().daemon()) throw std::logic_error("a daemon process may not have children");
   finish_children_at_exit();
   reap_ended_children();

@@ -188,6 +188,12 @@ INSTANTIATE_TEST_SUITE_P(Ends, LeaveTest, testing::Values(End::leave, End::exit)
                            return end.param == End::leave ? "Leave" : "Exit";
                          });
 
+TEST(Leave, ACodeThatNoProcessCanHaveIs255) {
+  for (const int code : {-1, 256, 512}) {
+    EXPECT_EQ(tests::exitcode_in_child([code]() -> int { leave(code); }), 255) << code;
+  }
+}
+
 TEST(Leave, AChildWaitsForItsOwnChildren) {
   PROVES("1.1");
   const tests::AdoptOrphans adopt;

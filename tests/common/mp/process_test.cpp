@@ -387,8 +387,25 @@ TEST(Process, RefusesWhatItsStateDoesNotAllow) {
   process.start();
   EXPECT_THROW(process.start(), std::logic_error);
   EXPECT_THROW(process.set_daemon(true), std::logic_error);
+  EXPECT_THROW(process.set_authkey(AuthKey(1)), std::logic_error);
+  EXPECT_THROW(process.keep_stdin(), std::logic_error);
+  EXPECT_THROW(process.keep_signals_blocked(), std::logic_error);
   EXPECT_TRUE(process.join(tests::patience()));
   EXPECT_THROW(process.start(), std::logic_error);
+}
+
+TEST(Process, OneThatWasMovedFromCannotBeStarted) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              Process process([] {});
+              const Process moved = std::move(process);
+              try {
+                process.start();  // NOLINT(bugprone-use-after-move): what is tested
+              } catch (const std::logic_error&) {
+                return active_children().empty() ? 0 : 1;
+              }
+              return 2;
+            }),
+            0);
 }
 
 TEST(Process, SignalsAfterTheEndHitNobody) {
