@@ -42,8 +42,8 @@ class RegistryGuard {
   std::unique_lock<std::mutex> lock_;
 };
 
-/// Sends signal `number` to a child that nobody has reaped, under the guard, which it takes: its pid
-/// is its own for as long. 0, or why not: ESRCH once it was reaped, EPERM, EINVAL.
+/// Sends signal `number` to a child that nobody has reaped, under the guard, which it takes: its
+/// pid is its own for as long. 0, or why not: ESRCH once it was reaped, EPERM, EINVAL.
 int signal_child(const ChildRecord& record, int number);
 
 class ChildRegistry {

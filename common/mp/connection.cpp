@@ -187,8 +187,8 @@ Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, 
   if (descriptor != -1) attach(message, control, descriptor);
   const int flags = MSG_NOSIGNAL | (deadline.is_never() ? 0 : MSG_DONTWAIT);
   FORKECHO_MP_STEP("connection.send.begin");
-  // poll tells of room only when three quarters of the buffer are free (Linux, unix_writable), a send
-  // needs no more than it takes: so it is tried once more when the time is over.
+  // poll tells of room only when three quarters of the buffer are free (Linux, unix_writable), a
+  // send needs no more than it takes: so it is tried once more when the time is over.
   bool last_try = false;
   while (sendmsg(socket_.get(), &message, flags) == -1) {
     // The reset is told once, of whatever call comes next; then the end is as it would have been.
@@ -316,9 +316,9 @@ Pipe::Pipe(Ends ends, Duplex duplex)
     : first(Connection::Checked::yes, std::move(ends.sockets[0]),
             duplex == Duplex::yes ? Connection::Direction::both
                                   : Connection::Direction::receive_only),
-      second(Connection::Checked::yes, std::move(ends.sockets[1]),
-             duplex == Duplex::yes ? Connection::Direction::both
-                                   : Connection::Direction::send_only) {}
+      second(
+          Connection::Checked::yes, std::move(ends.sockets[1]),
+          duplex == Duplex::yes ? Connection::Direction::both : Connection::Direction::send_only) {}
 
 Pipe::Pipe(Duplex duplex)
     : Pipe(

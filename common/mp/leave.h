@@ -19,7 +19,8 @@ inline constexpr sys::Duration daemon_grace = std::chrono::seconds(1);
 [[noreturn]] void leave(int code);
 
 /// Ends the calling process's daemon children (SIGTERM, after daemon_grace SIGKILL), and waits for
-/// the others; detached ones are left alone, and daemons that this process may not signal (EPERM). What leave and the exit of main do.
+/// the others; detached ones are left alone, and daemons that this process may not signal (EPERM).
+/// What leave and the exit of main do.
 void finish_children();
 
 /// From now on the calling process's exit (exit(3), a return from main) calls finish_children.

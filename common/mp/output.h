@@ -1,6 +1,6 @@
-// What a process has printed and not yet written, and what it has read ahead and not yet used: stdio's buffers, those of std::cout included as
-// long as it is synchronised with stdio. Written before a fork, or parent and child would both
-// write it, and at the end of a child.
+// What a process has printed and not yet written, and what it has read ahead and not yet used:
+// stdio's buffers, those of std::cout included as long as it is synchronised with stdio. Written
+// before a fork, or parent and child would both write it, and at the end of a child.
 //
 // For the calling process. Other threads may print, open and close streams, and wait for input,
 // meanwhile; what they print just now may be written on both sides of a fork.

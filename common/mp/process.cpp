@@ -157,7 +157,7 @@ const AuthKey& Process::authkey() const {
 }
 
 [[gnu::hot]] void Process::run_in_child(const Newborn& newborn,
-                                         ProcessIdentity& identity) noexcept {
+                                        ProcessIdentity& identity) noexcept {
   int code = 0;
   try {
     current_process().become(identity, newborn.parent);

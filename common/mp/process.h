@@ -100,10 +100,10 @@ class Process {
   const AuthKey& authkey() const;
   void set_authkey(AuthKey key);  // std::logic_error once started
 
-  /// Throws std::logic_error when started twice, moved from or called by a daemon process, std::system_error
-  /// (EAGAIN, ENOMEM) when the system refuses a process; then start may be tried again. What is
-  /// buffered for output is written first, and children that have ended are reaped, so that those
-  /// whom nobody joins do not pile up.
+  /// Throws std::logic_error when started twice, moved from or called by a daemon process,
+  /// std::system_error (EAGAIN, ENOMEM) when the system refuses a process; then start may be tried
+  /// again. What is buffered for output is written first, and children that have ended are reaped,
+  /// so that those whom nobody joins do not pile up.
   void start();
   /// True once the child has ended; false when the deadline passed first.
   bool join(sys::Deadline deadline = sys::Deadline::never());

@@ -353,21 +353,19 @@ TEST(Connection, ASocketWithoutPacketsIsAnError) {
                std::invalid_argument);
   tests::Pipe no_socket;
   EXPECT_THROW(Connection(std::move(no_socket.read)), std::invalid_argument);
-  EXPECT_NO_THROW(
-      Connection(sys::Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))));
+  EXPECT_NO_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))));
 }
 
 TEST(Connection, APipesEndsAreNoStandardDescriptors) {
-  EXPECT_EQ(tests::exitcode_in_child([] {
-              close(STDIN_FILENO);
-              close(STDOUT_FILENO);
-              close(STDERR_FILENO);
-              const Pipe pipe;
-              return pipe.first.fileno() > STDERR_FILENO && pipe.second.fileno() > STDERR_FILENO
-                         ? 0
-                         : 1;
-            }),
-            0);
+  EXPECT_EQ(
+      tests::exitcode_in_child([] {
+        close(STDIN_FILENO);
+        close(STDOUT_FILENO);
+        close(STDERR_FILENO);
+        const Pipe pipe;
+        return pipe.first.fileno() > STDERR_FILENO && pipe.second.fileno() > STDERR_FILENO ? 0 : 1;
+      }),
+      0);
 }
 
 TEST(Connection, AMessageOfTheWrongKindLeaksNoDescriptor) {

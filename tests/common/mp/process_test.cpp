@@ -271,7 +271,8 @@ TEST(Process, APipeAndALifelineOutliveThatItsStandardInputIsReplaced) {
                 Process daemon({.daemon = true}, [] { leave(7); });
                 daemon.start();
                 if (daemon.join(tests::patience()) && daemon.exitcode() == 7) result = 0;
-              }).join();
+              })
+                  .join();
               return result;
             }),
             0);
