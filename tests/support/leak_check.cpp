@@ -5,6 +5,8 @@
 #include <system_error>
 #include <vector>
 
+#include "common/mp/thread_id.h"
+
 namespace forkecho::tests {
 namespace {
 
@@ -24,6 +26,16 @@ void add_descriptors(std::set<std::string>& holdings) {
 void add_children(std::set<std::string>& holdings) {
   std::ifstream list("/proc/thread-self/children");
   for (std::string pid; list >> pid;) holdings.insert("child " + pid);
+}
+
+/// Memory that is shared with children; what is private is the heap's affair.
+void add_shared_mappings(std::set<std::string>& holdings) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const auto range_end = line.find(' ');
+    const bool shared = range_end != std::string::npos && line[range_end + 4] == 's';
+    if (shared) holdings.insert("shared mapping " + line.substr(0, range_end));
+  }
 }
 
 void add_named_shared_memory(std::set<std::string>& holdings) {
@@ -49,12 +61,17 @@ std::set<std::string> current_holdings() {
   std::set<std::string> holdings;
   add_descriptors(holdings);
   add_children(holdings);
+  add_shared_mappings(holdings);
   add_named_shared_memory(holdings);
   return holdings;
 }
 
 std::string differences(const std::set<std::string>& before, const std::set<std::string>& after) {
   return lines_missing_in(before, after, "left: ") + lines_missing_in(after, before, "taken: ");
+}
+
+LeakCheck::LeakCheck() {
+  mp::prepare_thread_ids();  // once in a process, and for its whole life
 }
 
 void LeakCheck::OnTestStart(const testing::TestInfo&) {

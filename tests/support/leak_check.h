@@ -1,5 +1,6 @@
 // LeakCheck: fails every test that leaves something behind: a descriptor opened or closed, a child
-// running or unreaped, a named object in /dev/shm. All test programs have it (main.cpp).
+// running or unreaped, a shared mapping, a named object in /dev/shm. All test programs have it
+// (main.cpp).
 //
 // Of /dev/shm only names with "forkecho" in them count: other programs work there at the same time.
 #pragma once
@@ -19,6 +20,9 @@ std::set<std::string> current_holdings();
 std::string differences(const std::set<std::string>& before, const std::set<std::string>& after);
 
 class LeakCheck final : public testing::EmptyTestEventListener {
+ public:
+  LeakCheck();
+
  private:
   void OnTestStart(const testing::TestInfo& test) override;
   void OnTestEnd(const testing::TestInfo& test) override;

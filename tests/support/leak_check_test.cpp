@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/mp/shared_memory.h"
 #include "tests/support/child.h"
 
 namespace forkecho::tests {
@@ -40,6 +41,15 @@ TEST(LeakCheck, SeesAChildUntilItIsReaped) {
   EXPECT_TRUE(readable(mp::open_sentinel(child).get()));
   EXPECT_EQ(differences(before, current_holdings()), expected);
   EXPECT_EQ(exitcode_of(child), 0);
+  EXPECT_EQ(differences(before, current_holdings()), "");
+}
+
+TEST(LeakCheck, SeesASharedMappingUntilItIsGone) {
+  const auto before = current_holdings();
+  {
+    const mp::SharedMemory memory(1);
+    EXPECT_TRUE(differences(before, current_holdings()).starts_with("left: shared mapping "));
+  }
   EXPECT_EQ(differences(before, current_holdings()), "");
 }
 

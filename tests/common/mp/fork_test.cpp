@@ -19,18 +19,15 @@ namespace {
 using tests::Gate;
 
 /// Shared, so that it counts in whichever process a handler runs.
-RawValue<std::atomic<int>>& handled() {
-  static RawValue<std::atomic<int>> count;
-  return count;
-}
+const RawValue<std::atomic<int>> handled;
 
 /// For a scope, `number` is caught by a handler that counts.
 class Caught {
  public:
   explicit Caught(int number) : number_(number) {
-    *handled() = 0;
+    *handled = 0;
     struct sigaction action {};
-    action.sa_handler = [](int) { ++*handled(); };
+    action.sa_handler = [](int) { ++*handled; };
     sigaction(number_, &action, &before_);
   }
   ~Caught() { sigaction(number_, &before_, nullptr); }
@@ -91,14 +88,14 @@ TEST(Fork, AnEarlySignalHitsTheChildAndNotTheParentsHandler) {
     const pid_t child = tests::start_blocked_child([&] {
       if (!sent.pass()) return 1;
       reset_signal_handlers();
-      if (*handled() != 0) return 2;
+      if (*handled != 0) return 2;
       accept_signals();  // the signal that waits here ends the child
       return 3;
     });
     kill(child, number);
     sent.open();
     EXPECT_EQ(tests::exitcode_of(child), -number);
-    EXPECT_EQ(*handled(), 0);
+    EXPECT_EQ(*handled, 0);
   }
 }
 
@@ -106,9 +103,9 @@ TEST(Fork, AnEarlySignalReachesAHandlerThatTheChildKeeps) {
   const Caught caught(SIGUSR1);
   Gate sent;
   const pid_t child = tests::start_blocked_child([&] {
-    if (!sent.pass() || *handled() != 0) return 1;
+    if (!sent.pass() || *handled != 0) return 1;
     accept_signals();
-    return *handled() == 1 ? 0 : 2;
+    return *handled == 1 ? 0 : 2;
   });
   kill(child, SIGUSR1);
   sent.open();

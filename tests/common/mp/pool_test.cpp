@@ -775,7 +775,7 @@ TEST(Pool, AWorkerIsReplacedAfterItsNumberOfTasks) {
   const auto all_replaced = [&] {
     pool.map(square, numbers(30), 1);
     const auto now = pool.worker_pids();
-    EXPECT_EQ(now.size(), 3u);
+    EXPECT_LE(now.size(), 3u);  // one that has done its number is replaced at the next turn
     return std::none_of(first.begin(), first.end(),
                         [&](pid_t pid) { return std::count(now.begin(), now.end(), pid) > 0; });
   };
