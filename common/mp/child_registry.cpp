@@ -3,6 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "common/mp/reap.h"
 
 namespace forkecho::mp {
 namespace {
@@ -18,6 +22,12 @@ constinit Records ancestors_records;
 std::mutex& RegistryGuard::mutex() {
   static std::mutex mutex;
   return mutex;
+}
+
+int signal_child(const ChildRecord& record, int number) {
+  const RegistryGuard guard;
+  if (record.exitcode) return ESRCH;
+  return ::kill(record.pid, number) == 0 ? 0 : errno;
 }
 
 void ChildRegistry::add(std::shared_ptr<ChildRecord> record) {
@@ -39,6 +49,10 @@ bool ChildRegistry::deliver(pid_t pid, int exitcode) {
   return true;
 }
 
+[[gnu::hot]] void ChildRegistry::lose(pid_t pid) {
+  while (deliver(pid, exit_unknown)) continue;
+}
+
 std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
   return records;
 }
@@ -50,9 +64,7 @@ std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
 
 [[gnu::hot]] void ChildRegistry::forget_parents_children() {
   if (records.empty()) return;
-  for (const auto& record : records) {
-    if (record->lifeline) ::close(record->lifeline.get());
-  }
+  for (const auto& record : records) record->lifeline.reset();
   // Kept as they are: to destroy them would touch, and so copy, pages of the parent's heap; and the
   // child's own identity is in one of them.
   if (ancestors_records.empty()) {

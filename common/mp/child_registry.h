@@ -42,6 +42,10 @@ class RegistryGuard {
   std::unique_lock<std::mutex> lock_;
 };
 
+/// Sends signal `number` to a child that nobody has reaped, under the guard, which it takes: its
+/// pid is its own for as long. 0, or why not: ESRCH once it was reaped, EPERM, EINVAL.
+int signal_child(const ChildRecord& record, int number);
+
 class ChildRegistry {
  public:
   static void add(std::shared_ptr<ChildRecord> record);
@@ -50,6 +54,9 @@ class ChildRegistry {
   /// Stores `exitcode` in the record of `pid`, if it has one, and drops the record. False when it
   /// had none: nobody's Process, or delivered before.
   static bool deliver(pid_t pid, int exitcode);
+  /// The kernel has just given `pid` to a new child: whoever had it before was reaped by somebody
+  /// else, and every record of it gets exit_unknown (reap.h).
+  static void lose(pid_t pid);
   /// Whether there is a child that was started and not reaped yet. Touches no memory but to read.
   static bool any();
   /// Children that were started and not reaped yet, in the order of their start.

@@ -13,10 +13,12 @@
 #include <cerrno>
 #include <chrono>
 #include <initializer_list>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "common/mp/step.h"
+#include "common/sys/above_standard.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -66,6 +68,12 @@ bool wait_for(int socket, short events, sys::Deadline deadline) {
     if (ready == -1 && errno != EINTR) sys::throw_errno(errno, "poll");
     if (ready == 0 && deadline.passed()) return false;
   }
+}
+
+bool keeps_packets_apart(int socket) {
+  int type = 0;
+  socklen_t length = sizeof type;
+  return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
 }
 
 sys::Descriptor memory_file_of(BytesView bytes) {
@@ -125,8 +133,14 @@ BufferTooShort::BufferTooShort(Bytes message)
                          " bytes is longer than the buffer for it"),
       message_(std::move(message)) {}
 
-Connection::Connection(sys::Descriptor socket, Direction direction)
+Connection::Connection(Checked /*that it is one*/, sys::Descriptor socket, Direction direction)
     : socket_(std::move(socket)), direction_(direction) {}
+
+Connection::Connection(sys::Descriptor socket, Direction direction)
+    : Connection(Checked::yes, std::move(socket), direction) {
+  if (!keeps_packets_apart(socket_.get()))
+    throw std::invalid_argument("a connection needs a socket of type SOCK_SEQPACKET");
+}
 
 void Connection::check_may_send() const {
   if (closed()) throw std::logic_error("send on a closed connection");
@@ -157,6 +171,8 @@ bool Connection::send_large(BytesView bytes, sys::Deadline deadline) {
 
 void Connection::send_descriptor(int descriptor) {
   check_may_send();
+  if (descriptor < 0)
+    throw std::invalid_argument("descriptor " + std::to_string(descriptor) + " cannot be sent");
   send_packet({Kind::descriptor, 0, 0}, {}, descriptor, sys::Deadline::never());
 }
 
@@ -171,12 +187,16 @@ Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, 
   if (descriptor != -1) attach(message, control, descriptor);
   const int flags = MSG_NOSIGNAL | (deadline.is_never() ? 0 : MSG_DONTWAIT);
   FORKECHO_MP_STEP("connection.send.begin");
+  // poll tells of room only when three quarters of the buffer are free (Linux, unix_writable), a
+  // send needs no more than it takes: so it is tried once more when the time is over.
+  bool last_try = false;
   while (sendmsg(socket_.get(), &message, flags) == -1) {
     // The reset is told once, of whatever call comes next; then the end is as it would have been.
     if (errno == EINTR || errno == ECONNRESET) continue;
     if (errno == EMSGSIZE && header.kind == Kind::bytes) return Sent::too_long;
     if (errno != EAGAIN) sys::throw_errno(errno, "send on a connection");
-    if (!wait_for(socket_.get(), POLLOUT, deadline)) return Sent::no_room;
+    if (last_try) return Sent::no_room;
+    last_try = !wait_for(socket_.get(), POLLOUT, deadline);
   }
   FORKECHO_MP_STEP("connection.send.sent");
   return Sent::yes;
@@ -212,6 +232,15 @@ Connection::Met Connection::receive_packet(Packet& packet, int flags) {
   return Met::message;
 }
 
+Connection::Met Connection::wait_for_packet(Packet& packet) {
+  for (;;) {
+    const Met met = receive_packet(packet, 0);
+    if (met != Met::nothing) return met;
+    // A socket that does not wait (O_NONBLOCK), or no longer than set_patience said.
+    wait_for(socket_.get(), POLLIN, sys::Deadline::never());
+  }
+}
+
 BytesView Connection::message_of(const Packet& packet) {
   switch (packet.header.kind) {
     case Kind::bytes:
@@ -230,9 +259,7 @@ BytesView Connection::message_of(const Packet& packet) {
 std::optional<BytesView> Connection::receive() {
   check_may_receive();
   Packet packet{};
-  Met met = Met::nothing;
-  while (met == Met::nothing) met = receive_packet(packet, 0);
-  if (met == Met::end_of_file) return std::nullopt;
+  if (wait_for_packet(packet) == Met::end_of_file) return std::nullopt;
   return message_of(packet);
 }
 
@@ -275,33 +302,33 @@ bool Connection::poll(sys::Deadline deadline) const {
 std::optional<sys::Descriptor> Connection::recv_descriptor() {
   check_may_receive();
   Packet packet{};
-  Met met = Met::nothing;
-  while (met == Met::nothing) met = receive_packet(packet, 0);
-  if (met == Met::end_of_file) return std::nullopt;
+  if (wait_for_packet(packet) == Met::end_of_file) return std::nullopt;
   if (packet.header.kind != Kind::descriptor || !packet.descriptor)
     throw std::logic_error("the next message is not a descriptor");
   return std::move(packet.descriptor);
 }
 
 struct Pipe::Ends {
-  std::array<int, 2> sockets{};
+  std::array<sys::Descriptor, 2> sockets;
 };
 
 Pipe::Pipe(Ends ends, Duplex duplex)
-    : first(sys::Descriptor(ends.sockets[0]), duplex == Duplex::yes
-                                                  ? Connection::Direction::both
-                                                  : Connection::Direction::receive_only),
-      second(sys::Descriptor(ends.sockets[1]), duplex == Duplex::yes
-                                                   ? Connection::Direction::both
-                                                   : Connection::Direction::send_only) {}
+    : first(Connection::Checked::yes, std::move(ends.sockets[0]),
+            duplex == Duplex::yes ? Connection::Direction::both
+                                  : Connection::Direction::receive_only),
+      second(
+          Connection::Checked::yes, std::move(ends.sockets[1]),
+          duplex == Duplex::yes ? Connection::Direction::both : Connection::Direction::send_only) {}
 
 Pipe::Pipe(Duplex duplex)
     : Pipe(
           [] {
-            Ends ends;
+            std::array<int, 2> numbers{};
             sys::check_syscall(
-                socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.sockets.data()),
+                socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, numbers.data()),
                 "socketpair");
+            Ends ends{{sys::Descriptor(numbers[0]), sys::Descriptor(numbers[1])}};
+            for (sys::Descriptor& end : ends.sockets) end = sys::above_standard(end.release());
             return ends;
           }(),
           duplex) {}

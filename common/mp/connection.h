@@ -45,7 +45,7 @@ class Connection {
   /// socket with a smaller buffer sends a memory file for what does not fit.
   static constexpr std::size_t inline_limit = std::size_t{48} << 10;
 
-  /// Takes a connected SOCK_SEQPACKET socket over.
+  /// Takes a connected SOCK_SEQPACKET socket over; std::invalid_argument for anything else.
   explicit Connection(sys::Descriptor socket, Direction direction = Direction::both);
 
   /// False when the other side did not make room before the deadline: then nothing was sent. Throws
@@ -91,6 +91,7 @@ class Connection {
   bool poll(sys::Deadline deadline = sys::Deadline::immediately()) const;
 
   /// Sends a copy of a descriptor: the other process gets one of its own for the same open file.
+  /// std::invalid_argument for a number below zero, std::system_error (EBADF) for one not open.
   void send_descriptor(int descriptor);
   /// Empty at end of file. std::logic_error when the next message is no descriptor; that message is
   /// lost.
@@ -104,8 +105,12 @@ class Connection {
   bool writable() const { return direction_ != Direction::receive_only; }
 
  private:
+  friend struct Pipe;
   struct Header;
   struct Packet;
+  /// Pipe's own sockets are known for what they are.
+  enum class Checked { yes };
+  Connection(Checked, sys::Descriptor socket, Direction direction);
   enum class Sent { yes, no_room, too_long };
   /// Gives the memory of a large message back at the end of a scope.
   struct Release {
@@ -115,6 +120,7 @@ class Connection {
   bool send_large(BytesView bytes, sys::Deadline deadline);
   Sent send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
   Met receive_packet(Packet& packet, int flags);
+  Met wait_for_packet(Packet& packet);
   BytesView message_of(const Packet& packet);
   /// The bytes of the next message, valid until the next call.
   std::optional<BytesView> receive();

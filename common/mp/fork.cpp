@@ -57,8 +57,12 @@ pid_t fork_whole() {
     detail::forget_robust_mutexes_held();
     return 0;
   }
-  if (!block) return pid;
   const int error = errno;
+  if (pid > 0) ChildRegistry::lose(pid);
+  if (!block) {
+    errno = error;
+    return pid;
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) errno = error;
   return pid;

@@ -9,6 +9,9 @@
 namespace forkecho::mp {
 namespace {
 
+/// No destructor hangs on a process that is stopped in the middle of get.
+constexpr sys::Duration patience_at_end = std::chrono::seconds(1);
+
 /// What was stored before is stored before what follows, also for one who looks after the caller
 /// was killed in between: the compiler keeps the order (the processor's own is seen by none: the
 /// kernel is between the dead and whoever comes next).
@@ -23,7 +26,8 @@ UndoneItems::UndoneItems(MessageRing& ring) : ring_(ring), holders_(most_holders
 }
 
 UndoneItems::~UndoneItems() {
-  const MessageRing::GettersTurn turn(ring_, sys::Deadline::never());
+  const MessageRing::GettersTurn turn(ring_, sys::Deadline::after(patience_at_end));
+  if (!turn) return;  // settled by another when the thread ends
   if (Held* const held = holders_.find_mine()) settle(*held);
   holders_.drop_mine();
 }

@@ -40,7 +40,8 @@ class UndoneItems final : public TakeLedger {
   explicit UndoneItems(MessageRing& ring);
   UndoneItems(const UndoneItems&) = delete;
   UndoneItems& operator=(const UndoneItems&) = delete;
-  /// What the calling thread holds is abandoned. No other thread of this process may hold any.
+  /// What the calling thread holds is abandoned; when another process is stopped in the middle of a
+  /// get, only as soon as the thread ends. No other thread of this process may hold any.
   ~UndoneItems() override;
 
   void task_done();

@@ -1,6 +1,7 @@
 #include "common/mp/leave.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -41,14 +42,19 @@ bool reaped_before(pid_t pid, sys::Deadline deadline) {
   }
 }
 
+/// To all of them; those that may not be signalled are waited for in vain, and left alone.
+void signal_all(Records& daemons, int number) {
+  std::erase_if(daemons, [=](const auto& d) { return signal_child(*d, number) == EPERM; });
+}
+
 void end_daemons() {
   Records daemons = children_to_finish(true);
   std::erase_if(daemons, [](const auto& d) { return has_ended(d->pid); });
-  for (const auto& daemon : daemons) kill(daemon->pid, SIGTERM);
+  signal_all(daemons, SIGTERM);
   FORKECHO_MP_STEP("process.finish.told");
   const auto deadline = sys::Deadline::after(daemon_grace);
   std::erase_if(daemons, [&](const auto& d) { return reaped_before(d->pid, deadline); });
-  for (const auto& daemon : daemons) kill(daemon->pid, SIGKILL);
+  signal_all(daemons, SIGKILL);
   for (const auto& daemon : daemons) reap_before(daemon->pid, sys::Deadline::never());
 }
 
@@ -70,6 +76,7 @@ void finish_children_at_exit() {
 }
 
 [[gnu::hot]] void leave(int code) {
+  if (code < 0 || code > 255) code = 255;
   // Unlike a successful run, output that cannot be written is a failure that someone should see.
   if (!flush_output() && code == 0) code = 1;
   FORKECHO_MP_STEP("process.leave.flushed");

@@ -9,6 +9,7 @@
 
 #include "common/mp/fork.h"
 #include "common/mp/step.h"
+#include "common/sys/above_standard.h"
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::mp {
@@ -16,8 +17,11 @@ namespace forkecho::mp {
 Lifeline::Lifeline() {
   int ends[2];
   sys::check_syscall(pipe2(ends, O_CLOEXEC), "pipe2");
+  // Owned at once, and moved then: the move may fail.
   reading_.reset(ends[0]);
   writing_.reset(ends[1]);
+  reading_ = sys::above_standard(reading_.release());
+  writing_ = sys::above_standard(writing_.release());
 }
 
 sys::Descriptor Lifeline::hold() {

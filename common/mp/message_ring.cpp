@@ -312,7 +312,9 @@ std::uint64_t MessageRing::put_count() const {
 
 std::uint64_t MessageRing::lost() {
   const GettersTurn turn(*this, sys::Deadline::immediately());
-  return turn.taken() - shared_->handed_over.load(std::memory_order_relaxed);
+  // In this order, so that the difference is not below zero where there is no turn.
+  const std::uint64_t handed_over = shared_->handed_over.load(std::memory_order_acquire);
+  return turn.taken() - handed_over;
 }
 
 }  // namespace forkecho::mp

@@ -28,6 +28,7 @@ bool stdin_is_null_device() {
 }
 
 void read_nothing_from_stdin() {
+  forget_inherited_input();
   if (stdin_is_null_device()) return;
   sys::raw_syscall(SYS_close, STDIN_FILENO);
   // The lowest number that is free is standard input's.
@@ -51,9 +52,12 @@ void read_nothing_from_stdin() {
   FORKECHO_MP_STEP("process.child.ready");
 }
 
-void tell_current_exception() {
-  const RemoteError error = RemoteError::of_current_exception();
-  std::fprintf(stderr, "%s: %s\n", current_process().name().c_str(), error.what());
+void tell_current_exception() noexcept {
+  try {
+    const RemoteError error = RemoteError::of_current_exception();
+    std::fprintf(stderr, "%s: %s\n", current_process().name().c_str(), error.what());
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the exit code tells of it still
+  }
 }
 
 }  // namespace forkecho::mp

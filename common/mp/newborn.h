@@ -25,8 +25,8 @@ struct Newborn {
 /// input, and none of its parent's unwritten output.
 void prepare_newborn(const Newborn& newborn);
 
-/// To stderr: the child's name, and type and text of the exception that left its target. In a catch
-/// block.
-void tell_current_exception();
+/// To stderr: the child's name, and type and text of the exception that left its target; nothing
+/// when there is no memory left to say it with. In a catch block.
+void tell_current_exception() noexcept;
 
 }  // namespace forkecho::mp

@@ -20,15 +20,25 @@ bool is_first_thread() {
   return gettid() == getpid();
 }
 
+/// Children that nobody joins do not pile up as zombies. Of a process without children nothing is
+/// asked, and of one whose children all run a single call.
+[[gnu::hot]] void reap_ended_children() {
+  if (ChildRegistry::any() && peek_ended()) active_children();
+}
+
 /// Forks; in the parent the child is registered before anybody can reap it.
+/// The lifeline, if it wants one, is made under the same guard: a child that another thread forks
+/// meanwhile would keep the end of it that nobody has registered yet.
 [[gnu::hot]] pid_t fork_registered(const std::shared_ptr<ChildRecord>& record,
-                                   ForkHandlers handlers, Lifeline* lifeline) {
+                                   ForkHandlers handlers, bool wants_lifeline,
+                                   std::optional<Lifeline>& lifeline) {
   const RegistryGuard guard;
+  if (wants_lifeline) lifeline.emplace();
   ChildRegistry::add(record);
   const pid_t pid = fork_guarded(ForkMask::block, handlers);
   if (pid > 0) {
     record->pid = pid;
-    if (lifeline != nullptr) record->lifeline = lifeline->hold();
+    if (lifeline) record->lifeline = lifeline->hold();
   } else if (pid < 0) {
     const int error = errno;
     ChildRegistry::drop_latest();
@@ -77,10 +87,30 @@ bool Process::runs_here() const {
   return current_process().is_child(creator_, identity_.number);
 }
 
-void Process::set_daemon(bool daemon) {
+void Process::check_not_started(const char* what) const {
   if (record_)
-    throw std::logic_error("process '" + identity_.name + "' has started: daemon is set before");
+    throw std::logic_error("process '" + identity_.name + "' has started: " + what +
+                           " is set before");
+}
+
+void Process::set_daemon(bool daemon) {
+  check_not_started("daemon");
   identity_.daemon = daemon;
+}
+
+void Process::keep_stdin() {
+  check_not_started("keep_stdin");
+  keeps_stdin_ = true;
+}
+
+void Process::keep_signals_blocked() {
+  check_not_started("keep_signals_blocked");
+  keeps_signals_blocked_ = true;
+}
+
+void Process::set_authkey(AuthKey key) {
+  check_not_started("authkey");
+  identity_.authkey = std::move(key);
 }
 
 void Process::detach() {
@@ -97,8 +127,10 @@ const AuthKey& Process::authkey() const {
 [[gnu::hot]] void Process::start() {
   check_owner();
   if (record_) throw std::logic_error("process '" + identity_.name + "' was started before");
+  if (!target_) throw std::logic_error("a process that was moved from cannot be started");
   if (current_process().daemon()) throw std::logic_error("a daemon process may not have children");
   finish_children_at_exit();
+  reap_ended_children();
   // Or the child would write what the parent has buffered, once more.
   const bool output_written = flush_output();
   FORKECHO_MP_STEP("process.start.flushed");
@@ -107,27 +139,28 @@ const AuthKey& Process::authkey() const {
   auto record =
       std::make_shared<ChildRecord>(ChildRecord{.identity = identity_, .detached = detached_});
   std::optional<Lifeline> lifeline;
-  if (identity_.daemon && !is_first_thread()) lifeline.emplace();
   const pid_t pid =
       fork_registered(record, keeps_signals_blocked_ ? ForkHandlers::keep : ForkHandlers::reset,
-                      lifeline ? &*lifeline : nullptr);
+                      identity_.daemon && !is_first_thread(), lifeline);
   if (pid == 0) {
-    current_process().become(record->identity, creator_);
     run_in_child({.parent = creator_,
                   .daemon = identity_.daemon,
                   .keeps_stdin = keeps_stdin_,
                   .keeps_signals_blocked = keeps_signals_blocked_,
                   .inherits_output = !output_written,
                   .runs_target = runs_target,
-                  .lifeline = lifeline ? &*lifeline : nullptr});
+                  .lifeline = lifeline ? &*lifeline : nullptr},
+                 record->identity);
   }
   FORKECHO_MP_STEP("process.start.forked");
   record_ = std::move(record);
 }
 
-[[gnu::hot]] void Process::run_in_child(const Newborn& newborn) {
+[[gnu::hot]] void Process::run_in_child(const Newborn& newborn,
+                                        ProcessIdentity& identity) noexcept {
   int code = 0;
   try {
+    current_process().become(identity, newborn.parent);
     prepare_newborn(newborn);
     if (newborn.runs_target) {
       target_();
@@ -177,8 +210,9 @@ void Process::signal(int number) {
   // A child's pid is not given to another before it is reaped; who may have reaped it unseen is the
   // kernel, so look once more.
   if (!known_exitcode()) reap_one(record.pid);
-  const RegistryGuard guard;
-  if (!record.exitcode) ::kill(record.pid, number);
+  const int error = signal_child(record, number);
+  if (error != 0 && error != ESRCH)
+    sys::throw_errno(error, "signal to process '" + identity_.name + "'");
 }
 
 int Process::sentinel() {

@@ -19,6 +19,12 @@
 // made the object; in any other they throw std::logic_error. join, is_alive, exitcode, sentinel and
 // the signals may be used by several threads at once; whoever changes the object must be alone.
 // After start in a program with threads, the calling thread is alone in the child.
+//
+// A target begins with its parent's memory and descriptors, but with none of its signal handlers
+// (they are default again, ignored signals stay ignored) and with no signal blocked, unless
+// keep_signals_blocked says otherwise. What stdio and std::cout have buffered is written before the
+// fork; what std::cout has after sync_with_stdio(false), and any std::ofstream, is not: flush those
+// before start, or both sides write it.
 #pragma once
 
 #include <concepts>
@@ -83,20 +89,21 @@ class Process {
   bool daemon() const { return identity_.daemon; }
   void set_daemon(bool daemon);  // std::logic_error once started
   /// The child reads /dev/null as standard input unless asked to keep the parent's.
-  void keep_stdin() { keeps_stdin_ = true; }
+  void keep_stdin();  // std::logic_error once started
   /// The target begins with every signal blocked and with its parent's handlers: a signal sent to
   /// the newborn child waits until it has set its own and calls mp::accept_signals.
-  void keep_signals_blocked() { keeps_signals_blocked_ = true; }
+  void keep_signals_blocked();  // std::logic_error once started
   /// The end of its parent in good order neither waits for the child nor ends it: for a child that
   /// is to outlive its parent, or that learns of the end by other means. Before or after start.
   void detach();
   /// The key of current_process() in the child: its parent's at the time of start unless set.
   const AuthKey& authkey() const;
-  void set_authkey(AuthKey key) { identity_.authkey = std::move(key); }  // before start
+  void set_authkey(AuthKey key);  // std::logic_error once started
 
-  /// Throws std::logic_error when started twice or called by a daemon process, std::system_error
-  /// (EAGAIN, ENOMEM) when the system refuses a process; then start may be tried again. What is
-  /// buffered for output is written first.
+  /// Throws std::logic_error when started twice, moved from or called by a daemon process,
+  /// std::system_error (EAGAIN, ENOMEM) when the system refuses a process; then start may be tried
+  /// again. What is buffered for output is written first, and children that have ended are reaped,
+  /// so that those whom nobody joins do not pile up.
   void start();
   /// True once the child has ended; false when the deadline passed first.
   bool join(sys::Deadline deadline = sys::Deadline::never());
@@ -107,7 +114,8 @@ class Process {
   std::optional<int> exitcode();
   void terminate() { signal(SIGTERM); }
   void kill() { signal(SIGKILL); }
-  /// Sends any signal; without effect once the child has ended.
+  /// Sends any signal; without effect once the child has ended. Throws std::system_error (EPERM, to
+  /// a child of another user; EINVAL, no signal's number).
   void signal(int number);
   /// A descriptor that polls readable at the child's death; opened on demand, owned by the object.
   /// Throws std::system_error (EMFILE).
@@ -126,9 +134,12 @@ class Process {
     std::function<void()> target;
   };
   Process(Prepared prepared, ProcessOptions options);
-  [[noreturn]] void run_in_child(const Newborn& newborn);
+  /// Nothing that is thrown leaves it, or the child would go on with what its parent does after
+  /// start.
+  [[noreturn]] void run_in_child(const Newborn& newborn, ProcessIdentity& identity) noexcept;
   ChildRecord& started() const;
   std::optional<int> known_exitcode() const;
+  void check_not_started(const char* what) const;
   void check_open() const;
   void check_owner() const;
   bool runs_here() const;

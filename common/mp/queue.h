@@ -11,12 +11,14 @@
 // taken from one moment on; a getter killed in the few instructions between taking a value and
 // having it loses it, and lost() counts it.
 //
-// T is what codec.h lets cross; a plain T never touches the heap. Make the queue before the fork;
-// children share it. Safe between processes and threads, not in signal handlers.
+// T is what codec.h lets cross; a plain T of at most 4096 bytes never touches the heap. Make the
+// queue before the fork; children share it. Safe between processes and threads, not in signal
+// handlers.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <optional>
 #include <stdexcept>
@@ -95,7 +97,7 @@ class Queue {
   }
 
   MessageRing ring_;
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
 };
 
 }  // namespace forkecho::mp

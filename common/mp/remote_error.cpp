@@ -19,15 +19,20 @@ std::string name_of(const std::type_info* type) {
   return status == 0 ? name.get() : type->name();
 }
 
+/// Whoever throws may have no text.
+std::string text_or_nothing(const char* text) {
+  return text == nullptr ? std::string() : std::string(text);
+}
+
 std::string text_of_current_exception() {
   try {
     throw;
   } catch (const std::exception& error) {
-    return error.what();
+    return text_or_nothing(error.what());
   } catch (const std::string& text) {
     return text;
   } catch (const char* text) {
-    return text;
+    return text_or_nothing(text);
   } catch (...) {
     return {};
   }

@@ -16,7 +16,7 @@ class RemoteError : public std::runtime_error {
  public:
   RemoteError(std::string type, std::string text);
   /// Of the exception that is being handled; to be called in a catch clause. One that is no
-  /// std::exception has no text.
+  /// std::exception has no text, nor has one whose text is a null pointer.
   static RemoteError of_current_exception();
 
   /// The exception's type as one writes it: "std::out_of_range".

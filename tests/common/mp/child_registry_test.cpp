@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/mp/reap.h"
 #include "tests/support/child.h"
 
 namespace forkecho::mp {
@@ -56,6 +57,16 @@ TEST_F(ChildRegistryTest, TellsWhetherItDelivered) {
   EXPECT_FALSE(ChildRegistry::deliver(first, 0));
 }
 
+TEST_F(ChildRegistryTest, ANewChildsPidIsNoLongerAnyOthers) {
+  const auto stale = added(first);
+  const auto staler = added(first);
+  const auto other = added(second);
+  ChildRegistry::lose(first);
+  EXPECT_EQ(stale->exitcode, exit_unknown);
+  EXPECT_EQ(staler->exitcode, exit_unknown);
+  EXPECT_EQ(ChildRegistry::unreaped(), std::vector{other});
+}
+
 TEST_F(ChildRegistryTest, ForgetsThemAll) {
   const auto one = added(first);
   EXPECT_TRUE(ChildRegistry::any());
@@ -71,7 +82,7 @@ TEST_F(ChildRegistryTest, ClosesForgottenLifelines) {
   EXPECT_FALSE(tests::readable(pipe.read.get(), sys::Deadline::immediately()));
   ChildRegistry::forget_parents_children();
   EXPECT_TRUE(tests::readable(pipe.read.get(), sys::Deadline::immediately()));
-  static_cast<void>(one->lifeline.release());  // closed already, as in a child nobody would
+  EXPECT_FALSE(one->lifeline) << "its number may be another's soon";
 }
 
 TEST_F(ChildRegistryTest, TheLatestMayBeTakenBack) {

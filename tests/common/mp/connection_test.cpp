@@ -51,6 +51,10 @@ int fill(Connection& connection, BytesView message) {
   return sent;
 }
 
+void set_non_blocking(const Connection& connection) {
+  sys::check_syscall(fcntl(connection.fileno(), F_SETFL, O_NONBLOCK), "fcntl(F_SETFL)");
+}
+
 /// A child that runs `body` with `end`; the parent's copy of that end is closed.
 pid_t start_with(Connection& end, const std::function<int(Connection&)>& body) {
   const pid_t pid = tests::start_child([&] { return body(end); });
@@ -336,8 +340,32 @@ TEST(Connection, AMissingDescriptorIsTold) {
 
 TEST(Connection, ADescriptorThatIsNoneIsAnError) {
   Pipe pipe;
-  EXPECT_THROW(pipe.first.send_descriptor(-2), std::system_error);
+  EXPECT_THROW(pipe.first.send_descriptor(-1), std::invalid_argument);
+  EXPECT_THROW(pipe.first.send_descriptor(-2), std::invalid_argument);
+  EXPECT_THROW(pipe.first.send_descriptor(1 << 20), std::system_error);
   EXPECT_FALSE(pipe.second.poll());
+}
+
+TEST(Connection, ASocketWithoutPacketsIsAnError) {
+  EXPECT_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))),
+               std::invalid_argument);
+  EXPECT_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0))),
+               std::invalid_argument);
+  tests::Pipe no_socket;
+  EXPECT_THROW(Connection(std::move(no_socket.read)), std::invalid_argument);
+  EXPECT_NO_THROW(Connection(sys::Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0))));
+}
+
+TEST(Connection, APipesEndsAreNoStandardDescriptors) {
+  EXPECT_EQ(
+      tests::exitcode_in_child([] {
+        close(STDIN_FILENO);
+        close(STDOUT_FILENO);
+        close(STDERR_FILENO);
+        const Pipe pipe;
+        return pipe.first.fileno() > STDERR_FILENO && pipe.second.fileno() > STDERR_FILENO ? 0 : 1;
+      }),
+      0);
 }
 
 TEST(Connection, AMessageOfTheWrongKindLeaksNoDescriptor) {
@@ -546,6 +574,51 @@ TEST(ConnectionSend, GoesOnWhenThereIsRoom) {
   });
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(pipe.first.send_bytes(pattern(1000), patience()));
   pipe.first.close();
+  EXPECT_EQ(tests::exitcode_of(reader), 0);
+}
+
+// Room for one message is not yet what poll calls writable.
+TEST(ConnectionSend, TakesWhatRoomThereIsAtItsDeadline) {
+  Pipe pipe;
+  fill(pipe.first, pattern(4096));
+  tests::Gate received;
+  const pid_t sender = tests::start_child([&] {
+    const bool sent =
+        pipe.first.send_bytes(pattern(4096), Deadline::after(std::chrono::seconds(1)));
+    return received.pass(Deadline::immediately()) && sent ? 0 : 1;
+  });
+  EXPECT_TRUE(tests::sleeps(sender));
+  EXPECT_TRUE(pipe.second.recv_bytes());
+  received.open();
+  EXPECT_EQ(tests::exitcode_of(sender), 0);
+}
+
+TEST(ConnectionSend, FindsItsRoomOnANonBlockingSocketToo) {
+  Pipe pipe;
+  set_non_blocking(pipe.first);
+  fill(pipe.first, pattern(4096));
+  const pid_t reader = start_with(pipe.second, [&](Connection& end) {
+    pipe.first.close();
+    while (end.recv_bytes()) continue;
+    return 0;
+  });
+  EXPECT_TRUE(pipe.first.send_bytes(pattern(4096)));
+  pipe.first.close();
+  EXPECT_EQ(tests::exitcode_of(reader), 0);
+}
+
+TEST(Connection, ReceivingOnANonBlockingSocketSleeps) {
+  Pipe pipe;
+  set_non_blocking(pipe.second);
+  Connection& receiving = pipe.second;
+  const pid_t reader = tests::start_child([&] {
+    if (receiving.recv<int>() != 1) return 1;
+    return receiving.recv_descriptor() ? 0 : 2;
+  });
+  EXPECT_TRUE(tests::sleeps(reader));
+  pipe.first.send(1);
+  EXPECT_TRUE(tests::sleeps(reader));
+  pipe.first.send_descriptor(STDERR_FILENO);
   EXPECT_EQ(tests::exitcode_of(reader), 0);
 }
 

@@ -69,6 +69,29 @@ TEST(JoinableQueue, JoinWaitsNoLongerThanItsDeadline) {
   EXPECT_TRUE(queue.join(Deadline::immediately()));
 }
 
+TEST(JoinableQueue, ItsEndDoesNotHangOnAStoppedGetter) {
+  struct Opened : JoinableQueue<int> {
+    using JoinableQueue<int>::ring;
+  };
+  std::optional<Opened> queue(std::in_place);
+  tests::Gate held;
+  tests::Gate go;
+  const pid_t getter = tests::start_child([&] {
+    const MessageRing::GettersTurn turn(queue->ring(), Deadline::never());
+    held.open();
+    // Longer than the other child is waited for.
+    return go.pass(Deadline::after(std::chrono::seconds(50))) ? 0 : 1;
+  });
+  ASSERT_TRUE(held.pass());
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              queue.reset();
+              return 0;
+            }),
+            0);
+  go.open();
+  EXPECT_EQ(tests::exitcode_of(getter), 0);
+}
+
 TEST(JoinableQueue, TheLastTaskDoneWakesJoin) {
   JoinableQueue<int> queue;
   constexpr int rounds = 20;

@@ -121,6 +121,29 @@ TEST_P(LeaveTest, KillsADaemonThatDoesNotEnd) {
   EXPECT_EQ(all_of(alive.read.get()), "") << "the daemon is gone";
 }
 
+TEST_P(LeaveTest, DoesNotWaitForADaemonThatItMayNotSignal) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs a second user";
+  const tests::AdoptOrphans adopt;
+  RawValue<std::atomic<pid_t>> anothers;
+  Gate over;
+  const pid_t main = tests::start_child([&]() -> int {
+    Gate bound;
+    Process daemon({.daemon = true}, [&] {
+      bound.open();
+      // Longer than the end of main is waited for below.
+      leave(over.pass(sys::Deadline::after(std::chrono::seconds(60))) ? 3 : 1);
+    });
+    daemon.start();
+    *anothers = *daemon.pid();
+    if (!bound.pass()) return 1;
+    sys::check_syscall(setresuid(65534, 65534, 65534), "setresuid");
+    end(GetParam(), 0);
+  });
+  EXPECT_EQ(tests::exitcode_of(main), 0);
+  over.open();
+  EXPECT_EQ(tests::exitcode_of(*anothers), 3);
+}
+
 TEST_P(LeaveTest, LeavesDetachedChildrenAlone) {
   const tests::AdoptOrphans adopt;
   RawValue<std::atomic<pid_t>> detached;
@@ -164,6 +187,12 @@ INSTANTIATE_TEST_SUITE_P(Ends, LeaveTest, testing::Values(End::leave, End::exit)
                          [](const auto& end) {
                            return end.param == End::leave ? "Leave" : "Exit";
                          });
+
+TEST(Leave, ACodeThatNoProcessCanHaveIs255) {
+  for (const int code : {-1, 256, 512}) {
+    EXPECT_EQ(tests::exitcode_in_child([code]() -> int { leave(code); }), 255) << code;
+  }
+}
 
 TEST(Leave, AChildWaitsForItsOwnChildren) {
   PROVES("1.1");

@@ -75,6 +75,22 @@ TEST(Lifeline, BindingToOneThatEndedIsTheEnd) {
   EXPECT_EQ(tests::exitcode_of(child), orphaned);
 }
 
+TEST(Lifeline, HasNoStandardDescriptors) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              close(STDIN_FILENO);
+              close(STDOUT_FILENO);
+              Lifeline line;
+              const pid_t child = tests::start_child([&] {
+                line.bind();
+                return Lifeline::of_this_process() > STDERR_FILENO ? 0 : 1;
+              });
+              const sys::Descriptor held = line.hold();
+              if (held.get() <= STDERR_FILENO) return 1;
+              return tests::exitcode_of(child) == 0 ? 0 : 2;
+            }),
+            0);
+}
+
 TEST(Lifeline, ALivingParentIsNoReasonToEnd) {
   Lifeline line;
   Gate over;

@@ -4,11 +4,20 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
+#include <cstring>
 #include <cwchar>
 #include <string>
+#include <thread>
 
 #include "tests/support/child.h"
+#include "tests/support/processes.h"
+
+extern "C" {
+void lock_streams_in_test() asm("_IO_list_lock");
+void unlock_streams_in_test() asm("_IO_list_unlock");
+}
 
 namespace forkecho::mp {
 namespace {
@@ -80,6 +89,76 @@ TEST(Output, AnEarlierLossOnStandardOutputIsTold) {
               return flush_output() ? 1 : 0;
             }),
             "");
+}
+
+/// A child's standard input: `text`, then end of file; the first character of it is read.
+void read_ahead(const char* text) {
+  tests::Pipe input;
+  dup2(input.read.get(), STDIN_FILENO);
+  const bool written = write(input.write.get(), text, std::strlen(text)) > 0;
+  input.write.reset();
+  if (!written || std::getchar() != *text) _exit(90);
+}
+
+TEST(Output, ReadAheadIsForgotten) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              read_ahead("abc");
+              forget_inherited_input();
+              return std::getchar() == EOF ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Output, AnEndOfInputIsForgotten) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              read_ahead("a");
+              if (std::getchar() != EOF) return 1;
+              forget_inherited_input();
+              return std::feof(stdin) == 0 ? 0 : 2;
+            }),
+            0);
+}
+
+// Tests with threads run in a child: to have had one changes how output is flushed from then on.
+TEST(Output, IsWrittenWhileNoThreadOpensOrClosesAStream) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              tests::Gate locked;
+              std::atomic<bool> unlocks = false;
+              std::thread closes([&] {
+                lock_streams_in_test();
+                locked.open();
+                poll(nullptr, 0, 50);  // not for luck: without the lock it is not waited for
+                unlocks = true;
+                unlock_streams_in_test();
+              });
+              locked.pass();
+              const bool flushed = flush_output();
+              const bool waited = unlocks;
+              closes.join();
+              return flushed && waited ? 0 : 1;
+            }),
+            0);
+}
+
+TEST(Output, IsWrittenWhileAThreadWaitsForInput) {
+  EXPECT_EQ(output_of([](int out) {
+              tests::Pipe input;
+              dup2(input.read.get(), STDIN_FILENO);
+              dup2(out, STDOUT_FILENO);
+              std::atomic<pid_t> id = 0;
+              std::thread reads([&] {
+                id = gettid();
+                std::getchar();
+              });
+              while (id == 0) std::this_thread::yield();
+              if (!tests::sleeps(id)) return 1;
+              std::printf("written");
+              const bool flushed = flush_output();
+              if (write(input.write.get(), "x", 1) != 1) return 2;
+              reads.join();
+              return flushed ? 0 : 3;
+            }),
+            "written");
 }
 
 TEST(Output, InheritedIsForgotten) {

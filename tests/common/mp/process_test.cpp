@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -65,6 +66,36 @@ TEST(Process, AnExceptionIsOne) {
               silence();
               throw 5;
             })),
+            1);
+}
+
+/// The exit code of a Process with that target; of one in which start has thrown: 70.
+template <typename Target>
+std::optional<int> exitcode_if_start_throws_nothing(Target target) {
+  return tests::exitcode_in_child([&] {
+    Process process(target);
+    try {
+      process.start();
+    } catch (...) {
+      return 70;
+    }
+    return process.join(tests::patience()) ? process.exitcode().value_or(99) : 98;
+  });
+}
+
+TEST(Process, NoExceptionLeavesStartInTheChild) {
+  EXPECT_EQ(exitcode_if_start_throws_nothing([] {
+              silence();
+              throw static_cast<const char*>(nullptr);
+            }),
+            1);
+  EXPECT_EQ(exitcode_if_start_throws_nothing([] {
+              silence();
+              struct Wordless : std::exception {
+                const char* what() const noexcept override { return nullptr; }
+              };
+              throw Wordless();
+            }),
             1);
 }
 
@@ -153,6 +184,23 @@ TEST(Process, ActiveChildrenReapsThoseWhoseOwnerIsGone) {
   EXPECT_TRUE(reap_one(pid).none_left);
 }
 
+TEST(Process, AStartReapsThoseThatNobodyJoins) {
+  pid_t pid = 0;
+  {
+    Process forgotten([] {});
+    forgotten.start();
+    pid = *forgotten.pid();
+  }
+  ASSERT_TRUE(tests::readable(open_sentinel(pid).get()));
+  EXPECT_EQ(tests::state_of(pid), 'Z');
+  Gate end;
+  Process next([&] { end.pass(); });
+  next.start();
+  EXPECT_EQ(tests::state_of(pid), '-');
+  end.open();
+  EXPECT_TRUE(next.join(tests::patience()));
+}
+
 TEST(Process, ReadsNothingFromStandardInput) {
   PROVES("0.10");
   EXPECT_EQ(exitcode_after(Process([] {
@@ -187,6 +235,47 @@ TEST(Process, LeavesItsParentsInputAloneUnlessAskedToKeepIt) {
   PROVES("0.10");
   EXPECT_EQ(with_input([] { return bytes_read_by(false); }), 0);
   EXPECT_EQ(with_input([] { return bytes_read_by(true); }), 1);
+}
+
+/// What a Process reads with getchar when its parent has read the first of two lines.
+int next_character_in_child(bool keeps_stdin) {
+  tests::Pipe input;
+  if (write(input.write.get(), "1\n2\n", 4) != 4) return 90;
+  dup2(input.read.get(), STDIN_FILENO);
+  if (std::getchar() != '1' || std::getchar() != '\n') return 91;
+  // The buffer is what matters then, whichever file the number stands for.
+  dup2(sys::Descriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)).get(), STDIN_FILENO);
+  return exitcode_after(Process({.keep_stdin = keeps_stdin},
+                                [] {
+                                  const int next = std::getchar();
+                                  leave(next == EOF ? 0 : next);
+                                }))
+      .value_or(99);
+}
+
+TEST(Process, ReadsNothingThatItsParentHasReadAheadUnlessAskedToKeepIt) {
+  EXPECT_EQ(tests::exitcode_in_child([] { return next_character_in_child(false); }), 0);
+  EXPECT_EQ(tests::exitcode_in_child([] { return next_character_in_child(true); }), '2');
+}
+
+TEST(Process, APipeAndALifelineOutliveThatItsStandardInputIsReplaced) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              close(STDIN_FILENO);
+              mp::Pipe pipe;
+              Process child([&] { leave(pipe.first.send(5) ? 0 : 1); });
+              child.start();
+              if (pipe.second.recv<int>() != 5) return 1;
+              if (!child.join(tests::patience()) || child.exitcode() != 0) return 2;
+              int result = 3;
+              std::thread([&] {  // one that is not the first: with a lifeline
+                Process daemon({.daemon = true}, [] { leave(7); });
+                daemon.start();
+                if (daemon.join(tests::patience()) && daemon.exitcode() == 7) result = 0;
+              })
+                  .join();
+              return result;
+            }),
+            0);
 }
 
 TEST(Process, ADaemonDiesWithItsKilledParent) {
@@ -299,8 +388,25 @@ TEST(Process, RefusesWhatItsStateDoesNotAllow) {
   process.start();
   EXPECT_THROW(process.start(), std::logic_error);
   EXPECT_THROW(process.set_daemon(true), std::logic_error);
+  EXPECT_THROW(process.set_authkey(AuthKey(1)), std::logic_error);
+  EXPECT_THROW(process.keep_stdin(), std::logic_error);
+  EXPECT_THROW(process.keep_signals_blocked(), std::logic_error);
   EXPECT_TRUE(process.join(tests::patience()));
   EXPECT_THROW(process.start(), std::logic_error);
+}
+
+TEST(Process, OneThatWasMovedFromCannotBeStarted) {
+  EXPECT_EQ(tests::exitcode_in_child([] {
+              Process process([] {});
+              const Process moved = std::move(process);
+              try {
+                process.start();  // NOLINT(bugprone-use-after-move): what is tested
+              } catch (const std::logic_error&) {
+                return active_children().empty() ? 0 : 1;
+              }
+              return 2;
+            }),
+            0);
 }
 
 TEST(Process, SignalsAfterTheEndHitNobody) {
@@ -309,6 +415,38 @@ TEST(Process, SignalsAfterTheEndHitNobody) {
   EXPECT_TRUE(process.join(tests::patience()));
   process.kill();
   EXPECT_EQ(process.exitcode(), 0);
+}
+
+TEST(Process, ASignalThatIsNoneIsAnError) {
+  Gate end;
+  Process process([&] { end.pass(); });
+  process.start();
+  EXPECT_THROW(process.signal(-1), std::system_error);
+  EXPECT_THROW(process.signal(1000), std::system_error);
+  end.open();
+  EXPECT_TRUE(process.join(tests::patience()));
+  EXPECT_EQ(process.exitcode(), 0);
+}
+
+TEST(Process, ASignalThatMayNotBeSentIsAnErrorWithItsName) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs a second user";
+  Gate end;
+  EXPECT_EQ(tests::exitcode_in_child([&] {
+              Process process({.name = "another's"}, [&] { end.pass(); });
+              process.start();
+              sys::check_syscall(setresuid(65534, 65534, 65534), "setresuid");
+              int result = 1;
+              try {
+                process.terminate();
+              } catch (const std::system_error& error) {
+                const bool named = std::strstr(error.what(), "another's") != nullptr;
+                result = named && error.code().value() == EPERM ? 0 : 2;
+              }
+              end.open();
+              process.join();
+              return result;
+            }),
+            0);
 }
 
 TEST(Process, AStrangerMayNotJoin) {
@@ -416,6 +554,39 @@ TEST(Process, AnEndThatSomebodyElseReapedIsAnEnd) {
               return process.exitcode() == exit_unknown ? 0 : 4;
             }),
             0);
+}
+
+/// Records of children that somebody else reaped, with every pid that comes next.
+std::vector<std::shared_ptr<ChildRecord>> register_lost_children(pid_t last) {
+  constexpr int pids = 2000;
+  std::vector<std::shared_ptr<ChildRecord>> lost;
+  const RegistryGuard guard;
+  for (int i = 1; i <= pids; ++i) {
+    lost.push_back(std::make_shared<ChildRecord>(ChildRecord{.pid = last + i}));
+    ChildRegistry::add(lost.back());
+  }
+  return lost;
+}
+
+/// Whether a Process got a pid of a lost child, and each of them its own exit code (0); 2 when the
+/// pid was another.
+int exitcodes_with_reused_pid() {
+  const pid_t last = tests::start_child([] { return 0; });
+  tests::exitcode_of(last);
+  const auto lost = register_lost_children(last);
+  Process process([] { leave(7); });
+  process.start();
+  const pid_t pid = *process.pid();
+  if (!process.join(tests::patience()) || process.exitcode() != 7) return 1;
+  if (pid <= last || pid > lost.back()->pid) return 2;
+  return lost.at(static_cast<std::size_t>(pid - last - 1))->exitcode == exit_unknown ? 0 : 3;
+}
+
+TEST(Process, HasItsExitCodeAlsoWithThePidOfOneThatSomebodyElseReaped) {
+  std::optional<int> result = 2;
+  for (int attempt = 0; attempt < 5 && result == 2; ++attempt)
+    result = tests::exitcode_in_child(exitcodes_with_reused_pid);
+  EXPECT_EQ(result, 0);
 }
 
 TEST(Process, NamesAreCountedAlongTheFamily) {

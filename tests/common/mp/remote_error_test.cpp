@@ -19,6 +19,10 @@ RemoteError caught(Exception exception) {
 
 struct Odd {};
 
+struct Wordless : std::exception {
+  const char* what() const noexcept override { return nullptr; }
+};
+
 TEST(RemoteError, HasTheTypeAndTheTextOfTheException) {
   const RemoteError error = caught(std::out_of_range("index 7"));
   EXPECT_EQ(error.type(), "std::out_of_range");
@@ -32,6 +36,12 @@ TEST(RemoteError, KnowsWhatIsNoStandardException) {
   EXPECT_EQ(caught("text").text(), "text");
   EXPECT_EQ(caught(std::string("text")).text(), "text");
   EXPECT_NE(caught(Odd{}).type().find("Odd"), std::string::npos);
+}
+
+TEST(RemoteError, ANullTextIsNoText) {
+  EXPECT_EQ(caught(static_cast<const char*>(nullptr)).text(), "");
+  EXPECT_EQ(caught(Wordless()).text(), "");
+  EXPECT_NE(caught(Wordless()).type().find("Wordless"), std::string::npos);
 }
 
 TEST(RemoteError, Crosses) {
