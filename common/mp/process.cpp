@@ -20,10 +20,24 @@ bool is_first_thread() {
   return gettid() == getpid();
 }
 
+/// The registry's share of a record, and that of who looks.
+constexpr long shares_without_owner = 2;
+
+/// All but those that are detached and whose Process exists: their owner may learn of their end by
+/// other means (peek_ended), which a reaper elsewhere would take from it.
+std::vector<std::shared_ptr<ChildRecord>> children_for_start_to_reap() {
+  const RegistryGuard guard;
+  auto chosen = ChildRegistry::unreaped();
+  std::erase_if(chosen,
+                [](const auto& r) { return r->detached && r.use_count() > shares_without_owner; });
+  return chosen;
+}
+
 /// Children that nobody joins do not pile up as zombies. Of a process without children nothing is
 /// asked, and of one whose children all run a single call.
 [[gnu::hot]] void reap_ended_children() {
-  if (ChildRegistry::any() && peek_ended()) active_children();
+  if (!ChildRegistry::any() || !peek_ended()) return;
+  for (const auto& record : children_for_start_to_reap()) reap_one(record->pid);
 }
 
 /// Forks; in the parent the child is registered before anybody can reap it.

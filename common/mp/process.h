@@ -94,7 +94,8 @@ class Process {
   /// the newborn child waits until it has set its own and calls mp::accept_signals.
   void keep_signals_blocked();  // std::logic_error once started
   /// The end of its parent in good order neither waits for the child nor ends it: for a child that
-  /// is to outlive its parent, or that learns of the end by other means. Before or after start.
+  /// is to outlive its parent, or that learns of the end by other means. Before or after start. As
+  /// long as this object exists, the start of another does not reap it.
   void detach();
   /// The key of current_process() in the child: its parent's at the time of start unless set.
   const AuthKey& authkey() const;

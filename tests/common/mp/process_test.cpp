@@ -201,6 +201,24 @@ TEST(Process, AStartReapsThoseThatNobodyJoins) {
   EXPECT_TRUE(next.join(tests::patience()));
 }
 
+TEST(Process, AStartLeavesADetachedOneToItsOwner) {
+  Process detached({.detached = true}, [] { leave(5); });
+  detached.start();
+  const pid_t pid = *detached.pid();
+  pid_t without_owner = 0;
+  {
+    Process forgotten({.detached = true}, [] {});
+    forgotten.start();
+    without_owner = *forgotten.pid();
+  }
+  ASSERT_TRUE(tests::readable(open_sentinel(pid).get()));
+  ASSERT_TRUE(tests::readable(open_sentinel(without_owner).get()));
+  EXPECT_EQ(exitcode_after(Process([] {})), 0);
+  EXPECT_EQ(tests::state_of(without_owner), '-');
+  EXPECT_EQ(peek_ended(), pid);
+  EXPECT_EQ(detached.exitcode(), 5);
+}
+
 TEST(Process, ReadsNothingFromStandardInput) {
   PROVES("0.10");
   EXPECT_EQ(exitcode_after(Process([] {
