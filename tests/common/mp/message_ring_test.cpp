@@ -193,7 +193,10 @@ TEST(MessageRing, AWakeUpIsNotLeftToTheSleepersOwnLook) {
 TEST(MessageRing, EveryPutWakesOneOfManySleepers) {
   MessageRing there(10, 100);
   MessageRing back(10, 100);
-  MessageRing again(10, 100);
+  // In turn, so that one who is a round ahead does not take what is meant for one who is behind.
+  MessageRing odd(10, 100);
+  MessageRing even(10, 100);
+  const auto again = [&](int round) -> MessageRing& { return round % 2 == 0 ? even : odd; };
   constexpr int rounds = 20;
   constexpr int sleepers = 4;
   std::vector<pid_t> children;
@@ -201,7 +204,7 @@ TEST(MessageRing, EveryPutWakesOneOfManySleepers) {
     children.push_back(tests::start_child([&] {
       for (int round = 0; round < rounds; ++round) {
         put(back, *get(there, tests::patience()));
-        get(again, tests::patience());
+        get(again(round), tests::patience());
       }
       return 0;
     }));
@@ -213,7 +216,7 @@ TEST(MessageRing, EveryPutWakesOneOfManySleepers) {
     for (int i = 0; i < sleepers; ++i) put(there, "x");
     for (int i = 0; i < sleepers; ++i) ASSERT_TRUE(get(back, tests::patience()));
     quickest = std::min(quickest, sys::Duration(sys::Clock::now() - begin));
-    for (int i = 0; i < sleepers; ++i) put(again, "x");
+    for (int i = 0; i < sleepers; ++i) put(again(round), "x");
   }
   // One that was not woken looks for itself when its sleep is over, in every round; a busy machine
   // delays some rounds, and not all.
