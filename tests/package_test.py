@@ -36,7 +36,7 @@ class Package(unittest.TestCase):
         source, build = self.folder / "outside", self.folder / "build"
         shutil.copytree(TESTS / "package", source)
         (source / "main.cpp").write_text(first_program(), encoding="utf-8")
-        run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "-G", "Ninja", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run("cmake", "--build", build)
         self.assertEqual(run(build / "outside"), "hello\n" * 3)
 
