@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <csignal>
 #include <random>
 #include <vector>
@@ -146,7 +148,13 @@ TEST_P(ProcessTreeInEveryMode, AWorkerThatIsKilledLosesExactlyWhatItHadOpen) {
   connected_clients(tree, 1);
   EXPECT_TRUE(tree.until([&] { return tree->totals().served == 1; }));
   const auto clients = connected_clients(tree, GetParam() == Mode::iterative ? 1 : 4);
-  for (const pid_t pid : tests::descendants_of(getpid())) kill(pid, SIGKILL);
+  const auto victims = tests::descendants_of(getpid());
+  for (const pid_t pid : victims) kill(pid, SIGKILL);
+  // All of them: one that is about to die would take the next client with it.
+  EXPECT_TRUE(tree.until([&] {
+    return std::all_of(victims.begin(), victims.end(),
+                       [](pid_t pid) { return tests::state_of(pid) == '-'; });
+  }));
   EXPECT_TRUE(tree.until([&] { return tree->totals().active() == 0; }));
   EXPECT_EQ(tree->totals().crashed, clients.size());
   EXPECT_EQ(tree->totals().served, 1U);
