@@ -64,7 +64,9 @@ std::vector<std::shared_ptr<ChildRecord>> ChildRegistry::unreaped() {
 
 [[gnu::hot]] void ChildRegistry::forget_parents_children() {
   if (records.empty()) return;
-  for (const auto& record : records) record->lifeline.reset();
+  for (const auto& record : records) {
+    if (record->lifeline) record->lifeline.reset();  // else not even written: it is a page to copy
+  }
   // Kept as they are: to destroy them would touch, and so copy, pages of the parent's heap; and the
   // child's own identity is in one of them.
   if (ancestors_records.empty()) {

@@ -17,7 +17,7 @@ namespace forkecho::mp {
 namespace {
 
 // System calls inline: see raw_syscall.h for what a wrapper's first use in a new process costs.
-bool stdin_is_null_device() {
+[[gnu::hot]] bool stdin_is_null_device() {
   struct statx status {};
   const char no_path =
       '\0';  // on the stack: a literal lies in a page that the child would have to load
@@ -27,7 +27,7 @@ bool stdin_is_null_device() {
          status.stx_rdev_minor == 3;  // on every Linux
 }
 
-void read_nothing_from_stdin() {
+[[gnu::hot]] void read_nothing_from_stdin() {
   forget_inherited_input();
   if (stdin_is_null_device()) return;
   sys::raw_syscall(SYS_close, STDIN_FILENO);

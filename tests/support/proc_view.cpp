@@ -1,14 +1,17 @@
 #include "tests/support/proc_view.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <string>
+
+#include "common/sys/descriptor.h"
 
 namespace forkecho::tests {
 namespace {
@@ -18,11 +21,21 @@ struct Stat {
   pid_t session;
 };
 
+/// Empty when it cannot be read. No stream: libstdc++'s throws when the process ends between open
+/// and read (ESRCH).
+std::string read_whole(const std::string& path) {
+  const sys::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return {};
+  std::string text(4096, '\0');
+  const ssize_t size = read(file.get(), text.data(), text.size());
+  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  return text;
+}
+
 /// proc(5), /proc/pid/stat: the fields behind the name, which may itself hold spaces and brackets.
 std::optional<Stat> read_stat(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) return std::nullopt;
+  const std::string line = read_whole("/proc/" + std::to_string(pid) + "/stat");
+  if (line.empty()) return std::nullopt;
   std::istringstream fields(line.substr(line.rfind(')') + 2));
   Stat stat{};
   stat.view.pid = pid;
