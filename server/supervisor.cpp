@@ -81,7 +81,9 @@ class Supervisor {
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_) {
     control_.emplace(context_, options.control,
-                     [this](const std::string& request) { return answer(request); });
+                     [this](const std::string& request, const ControlSocket::Reply& reply) {
+                       reply(answer(request));
+                     });
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
