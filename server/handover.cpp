@@ -23,7 +23,8 @@ bool is_plain(char c) {
 std::string escape(std::string_view text) {
   std::string escaped;
   for (const char c : text) {
-    escaped += is_plain(c) ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    escaped +=
+        is_plain(c) ? std::string(1, c) : fmt::format("%{:02x}", static_cast<unsigned char>(c));
   }
   return escaped;
 }
@@ -172,7 +173,7 @@ Inheritance take_inheritance() {
   return take_over(*handover);
 }
 
-std::optional<Listener> take_matching(std::vector<Inheritance::Socket>& inherited,
+std::optional<Listener> take_matching(std::list<Inheritance::Socket>& inherited,
                                       const std::string& text,
                                       const std::vector<sys::SocketAddress>& addresses) {
   auto found = std::find_if(inherited.begin(), inherited.end(),

@@ -14,6 +14,7 @@
 // then the new one is the daemon all the same.
 #pragma once
 
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,7 +57,7 @@ struct Inheritance {
     Listener listener;
     std::string text;  // as in Handover
   };
-  std::vector<Socket> listeners;
+  std::list<Socket> listeners;
   sys::Descriptor channel;
   sys::Descriptor pidfile;
   sys::Descriptor control;
@@ -72,7 +73,7 @@ Inheritance take_inheritance();
 
 /// The listener among `inherited` that `text`, or where it leads (`addresses`), asks for, removed
 /// from it; empty when there is none.
-std::optional<Listener> take_matching(std::vector<Inheritance::Socket>& inherited,
+std::optional<Listener> take_matching(std::list<Inheritance::Socket>& inherited,
                                       const std::string& text,
                                       const std::vector<sys::SocketAddress>& addresses);
 

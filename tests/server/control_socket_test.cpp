@@ -23,11 +23,9 @@ using testing::HasSubstr;
 class Answering {
  public:
   explicit Answering(
-      const std::string& path,
-      ControlSocket::Handler handler = [](const std::string& request,
-                                          const ControlSocket::Reply& reply) {
-        reply(request + "!");
-      })
+      const std::string& path, ControlSocket::Handler handler =
+                                   [](const std::string& request,
+                                      const ControlSocket::Reply& reply) { reply(request + "!"); })
       : process_([path, handler] {
           asio::io_context context{1};
           const ControlSocket socket(context, path, handler);
@@ -144,17 +142,18 @@ TEST(ControlSocket, AnAnswerMayComeLater) {
   const tests::TempDir directory;
   const std::string path = directory.path("c.sock");
   ControlSocket::Reply kept;
-  const Answering daemon(path, [kept](const std::string& request,
-                                      const ControlSocket::Reply& reply) mutable {
-    if (request == "later") {
-      kept = reply;
-    } else {
-      reply("now");
-      if (kept) kept("now, too");
-    }
-  });
+  const Answering daemon(
+      path, [kept](const std::string& request, const ControlSocket::Reply& reply) mutable {
+        if (request == "later") {
+          kept = reply;
+        } else {
+          reply("now");
+          if (kept) kept("now, too");
+        }
+      });
   ControlClient waits(path);
-  mp::Process asker([&] { mp::leave(waits.ask("later", tests::patience()) == "now, too" ? 0 : 1); });
+  mp::Process asker(
+      [&] { mp::leave(waits.ask("later", tests::patience()) == "now, too" ? 0 : 1); });
   asker.start();
   ASSERT_TRUE(tests::eventually(tests::patience(), [&] {
     ControlClient(path).ask("now", tests::patience());
@@ -179,9 +178,10 @@ TEST(ControlSocket, GoesFromOneProcessToAnother) {
   EXPECT_FALSE(is_bound_to(first.fd(), path + "x"));
   mp::Process next([&] {
     asio::io_context own_context{1};
-    ControlSocket taken(own_context, path,
-                        [](const std::string&, const ControlSocket::Reply& reply) { reply("mine"); },
-                        sys::Descriptor(dup(first.fd())));
+    ControlSocket taken(
+        own_context, path,
+        [](const std::string&, const ControlSocket::Reply& reply) { reply("mine"); },
+        sys::Descriptor(dup(first.fd())));
     taken.open();
     own_context.run();
   });

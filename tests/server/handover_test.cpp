@@ -87,7 +87,7 @@ TEST(Inheritance, TakesEveryDescriptorAndTheVariable) {
                             if (inherited.control.get() != handover.control) return 4;
                             if (inherited.predecessors.size() != 1) return 5;
                             if (inherited.listeners.size() != 1) return 6;
-                            const Listener& taken = inherited.listeners[0].listener;
+                            const Listener& taken = inherited.listeners.front().listener;
                             if (taken.owner() != Owner::service_manager) return 7;
                             if (taken.fd() != listener.fd()) return 8;
                             for (const int fd : handover.descriptors()) {
@@ -107,17 +107,18 @@ TEST(Inheritance, OfNothingIsNone) {
 TEST(Inheritance, ThatCannotBeTakenIsAConfigurationError) {
   const tests::Pipe pipe;
   const std::string fd = std::to_string(pipe.read.get());
-  const std::string open = "1 channel=" + fd + " pidfile=" + fd + " control=" + fd +
-                           " predecessor=" + fd;
+  const std::string open =
+      "1 channel=" + fd + " pidfile=" + fd + " control=" + fd + " predecessor=" + fd;
   for (const std::string& bad : {std::string("nonsense"), open + " listener=" + fd + ",own,x",
                                  std::string("1 channel=999 pidfile=9 control=9 predecessor=9")}) {
     EXPECT_EQ(with_handover(bad,
                             [] {
                               try {
-                                take_inheritance().channel.release();
+                                take_inheritance();
                               } catch (const FatalError& error) {
-                                const bool named = std::string(error.what()).find(
-                                                       handover_variable) != std::string::npos;
+                                const bool named =
+                                    std::string(error.what()).find(handover_variable) !=
+                                    std::string::npos;
                                 return error.code() == ExitCode::config && named ? 0 : 1;
                               }
                               return 2;
@@ -128,7 +129,7 @@ TEST(Inheritance, ThatCannotBeTakenIsAConfigurationError) {
 }
 
 TEST(TakeMatching, ByTheTextFirstAndThenByTheAddress) {
-  std::vector<Inheritance::Socket> inherited;
+  std::list<Inheritance::Socket> inherited;
   std::vector<std::string> addresses;
   for (const char* text : {"127.0.0.1:0", "localhost:0", "127.0.0.1:0"}) {
     inherited.push_back({Listener::open(tests::address_of("127.0.0.1:0"), 5), text});

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "common/mp/process.h"
 #include "server/exit_code.h"
 #include "tests/support/child.h"
