@@ -34,6 +34,12 @@ const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
 
+Role role_in(Mode mode) {
+  return mode == Mode::fork    ? Role::acceptor
+         : mode == Mode::event ? Role::event_worker
+                               : Role::worker;
+}
+
 std::string describe(const mp::Exit& exit) {
   return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
                            : "ended with exit code " + std::to_string(exit.exitcode);
@@ -56,6 +62,7 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
 ProcessTree::ProcessTree(const Options& options, std::span<const Listener> listeners)
     : options_(options),
       listeners_(listeners),
+      confinement_(options.confinement),
       seats_(seat_count(options)),
       pages_(seats_.size()),
       not_before_(sys::Deadline::after(sys::Duration::zero())) {}
@@ -108,7 +115,8 @@ void ProcessTree::occupy(Seat& seat) {
                                .pages = pages_,
                                .page_index = index_of(seat),
                                .peers = static_cast<unsigned>(seats_.size()),
-                               .supervisor = getpid()};
+                               .supervisor = getpid(),
+                               .confinement = &confinement_};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
@@ -332,6 +340,13 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
     if (seat.pid != 0 && options_.mode != Mode::fork) visit(pages_[index_of(seat)].slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
+}
+
+ConfinementStatus ProcessTree::confinement_status() const {
+  const auto seated =
+      std::find_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; });
+  return server::confinement_status(confinement_, role_in(options_.mode),
+                                    seated == seats_.end() ? 0 : seated->pid);
 }
 
 bool ProcessTree::is_busy() const {

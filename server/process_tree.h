@@ -21,6 +21,7 @@
 #include "common/mp/reap.h"
 #include "server/backoff.h"
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/pool_policy.h"
@@ -63,6 +64,8 @@ class ProcessTree {
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
+  /// What they are confined to, as the kernel tells it of one of them.
+  ConfinementStatus confinement_status() const;
 
  private:
   /// A place for one acceptor or worker, with the page that whoever sits there writes.
@@ -104,6 +107,7 @@ class ProcessTree {
 
   const Options& options_;
   std::span<const Listener> listeners_;
+  const Confinement confinement_;
   std::vector<Seat> seats_;
   mp::RawArray<ProcessPage> pages_;
   std::vector<Orphans> orphans_;

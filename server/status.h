@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
 #include "server/process_tree.h"
@@ -32,6 +33,7 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  ConfinementStatus confinement;
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

@@ -272,6 +272,7 @@ class Supervisor {
                   .listen = {},
                   .books = tree_.totals(),
                   .children = tree_.children(),
+                  .confinement = tree_.confinement_status(),
                   .slots = {},
                   .slots_omitted = 0};
     for (const Listener& listener : listeners_)
