@@ -25,8 +25,8 @@ std::string find_contradiction(const ConfinementOptions& options, uid_t caller);
 
 /// Whom to run as. Empty: as before.
 struct Identity {
-  std::optional<uid_t> user;
-  std::optional<gid_t> group;
+  std::optional<uid_t> user = {};
+  std::optional<gid_t> group = {};
   bool operator==(const Identity&) const = default;
 };
 /// Looks the names up in /etc/passwd and /etc/group, and nowhere else: a static program can ask no
@@ -80,14 +80,14 @@ std::optional<ConfinementInForce> read_confinement(pid_t pid);
 
 /// For `status`: what was asked for, and what holds of one process.
 struct ConfinementStatus {
-  std::string sandbox;  // on, strict, off; "off (kernel)" where there are no filters to be had
-  std::string user;     // a name where one was given, else the number
-  std::string group;
-  std::string chroot;        // empty: the supervisor's root
-  std::string capabilities;  // "none", or their bits in hexadecimal digits
+  std::string sandbox = {};  // on, strict, off; "off (kernel)" where there are no filters to be had
+  std::string user = {};     // a name where one was given, else the number
+  std::string group = {};
+  std::string chroot = {};        // empty: the supervisor's root
+  std::string capabilities = {};  // "none", or their bits in hexadecimal digits
   bool no_new_privs = false;
   std::uint32_t system_calls = 0;  // different ones that are allowed; 0: all
-  std::string widened_by;          // what build's filter allows more; empty: none
+  std::string widened_by = {};     // what build's filter allows more; empty: none
 };
 /// `process`: one that `confinement` binds in the part of `role`, or 0 while there is none.
 ConfinementStatus confinement_status(const Confinement& confinement, Role role, pid_t process);

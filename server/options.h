@@ -61,9 +61,9 @@ std::string_view to_string(Sandbox sandbox);
 
 /// Names or numbers; empty: as the supervisor.
 struct ConfinementOptions {
-  std::string user;
-  std::string group;
-  std::string chroot;
+  std::string user = {};
+  std::string group = {};
+  std::string chroot = {};
   Sandbox sandbox = Sandbox::on;
 };
 

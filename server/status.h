@@ -33,7 +33,7 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
-  ConfinementStatus confinement;
+  ConfinementStatus confinement = {};
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

@@ -33,7 +33,7 @@ std::string error_of(const ConfinementOptions& options, ExitCode expected = Exit
 }
 
 TEST(FindIdentity, NobodyIsLookedUpWhereNobodyIsNamed) {
-  EXPECT_EQ(find_identity({}), Identity{});
+  EXPECT_EQ(find_identity(ConfinementOptions{}), Identity{});
 }
 
 TEST(FindIdentity, NamesAndNumbersMeanTheSame) {
