@@ -8,6 +8,7 @@
 
 #include "common/mp/raw_shared.h"
 #include "server/confinement.h"
+#include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/scoreboard.h"
@@ -22,6 +23,7 @@ struct ProcessContext {
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
+  Elders elders = {};                        // the pages of older generations that still serve
   const Confinement* confinement = nullptr;  // none: as the supervisor
 
   ProcessPage& page() const { return pages[page_index]; }

@@ -73,6 +73,17 @@ std::string confinement_line(const ordered_json& confinement) {
   return line + "\n";
 }
 
+ordered_json to_json(const std::vector<GenerationView>& generations) {
+  ordered_json list = ordered_json::array();
+  for (const GenerationView& generation : generations) {
+    list.push_back({{"number", generation.number},
+                    {"state", generation.draining ? "draining" : "current"},
+                    {"since_s", generation.since_s},
+                    {"connections", {{"active", generation.active}}}});
+  }
+  return list;
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -111,6 +122,7 @@ ordered_json to_json(const Status& status) {
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
           {"confinement", to_json(status.confinement)},
+          {"generations", to_json(status.generations)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

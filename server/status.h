@@ -9,6 +9,7 @@
 
 #include "server/book.h"
 #include "server/confinement.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
 #include "server/process_tree.h"
@@ -34,6 +35,7 @@ struct Status {
   BookTotals books;
   ChildCounts children;
   ConfinementStatus confinement = {};
+  std::vector<GenerationView> generations = {};
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

@@ -95,12 +95,14 @@ const Rules& to_exist() {
   return rules;
 }
 
-/// Memory may grow and shrink, and never becomes program text. No file is mapped.
+/// Memory may grow and shrink, and never becomes program text. No file is mapped. What settle_in
+/// has made read-only, the books of other processes, stays so: the allocator of a process without
+/// threads needs no mprotect.
 const Rules& to_use_memory() {
   static const Rules rules{
       {"brk"},
       {"mmap", {lacks(2, PROT_EXEC), has(3, MAP_ANONYMOUS)}},
-      {"mprotect", {lacks(2, PROT_EXEC)}},
+      {"mprotect", {lacks(2, PROT_WRITE | PROT_EXEC)}},
       {"mremap"},
       {"munmap"},
       {"madvise"},
@@ -124,7 +126,7 @@ const Rules& to_serve() {
       {"ppoll"},
       {"close"},
       {"ioctl", {equals(1, FIONREAD)}},
-      {"fcntl", {equals(1, F_SETFL)}},
+      {"fcntl", {equals(1, F_SETFL), equals(2, O_RDWR | O_NONBLOCK)}},  // finish_current_connection
   };
   return rules;
 }

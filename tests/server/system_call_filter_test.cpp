@@ -135,6 +135,7 @@ INSTANTIATE_TEST_SUITE_P(
         Act{"prctl_mm", call(SYS_prctl, PR_SET_MM, 0, 0, 0, 0)},
         Act{"another_filter", call(SYS_seccomp, 1, 0, nullptr)},
         Act{"ioctl_of_a_terminal", call(SYS_ioctl, 0, TIOCSTI, "x")},
+        Act{"mprotect_write", call(SYS_mprotect, nullptr, 0, PROT_READ | PROT_WRITE)},
         Act{"fcntl_owner", call(SYS_fcntl, 0, F_SETOWN, 1)},
         Act{"setsockopt_filter", call(SYS_setsockopt, 0, SOL_SOCKET, SO_ATTACH_FILTER, nullptr, 0)},
         Act{"sendmsg", call(SYS_sendmsg, 0, nullptr, 0)},
@@ -189,7 +190,7 @@ INSTANTIATE_TEST_SUITE_P(
                           raw_syscall(SYS_poll, &entry, 1, 0);
                           int queued = 0;
                           raw_syscall(SYS_ioctl, -1, FIONREAD, &queued);
-                          raw_syscall(SYS_fcntl, -1, F_SETFL, O_NONBLOCK);
+                          raw_syscall(SYS_fcntl, -1, F_SETFL, O_RDWR | O_NONBLOCK);
                           raw_syscall(SYS_shutdown, -1, SHUT_WR);
                           raw_syscall(SYS_close, -1);
                         }},
