@@ -92,7 +92,9 @@ class Acceptor {
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
-        acceptor_pid_(getpid()) {
+        acceptor_pid_(getpid()),
+        connection_filter_(context.confinement != nullptr ? context.confinement->connection_filter()
+                                                          : nullptr) {
     context.pages.memory().keep_from_children();
     for (const auto& elder : elders_) elder->memory().keep_from_children();
     for (const Listener& listener : listeners_) listener.keep_from_children();
@@ -311,6 +313,7 @@ class Acceptor {
     mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
+    if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
     mp::accept_signals();
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
@@ -335,6 +338,7 @@ class Acceptor {
   ChildTable children_;
   const ServeOptions serve_options_;
   const pid_t acceptor_pid_;
+  const FilterProgram* const connection_filter_;  // none unless --sandbox strict
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -354,7 +358,9 @@ class Acceptor {
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
-  Acceptor(context, slots).run();
+  Acceptor acceptor(context, slots);
+  restrict_calls(context, Role::acceptor);
+  acceptor.run();
 }
 
 }  // namespace forkecho::server

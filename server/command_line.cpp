@@ -1,11 +1,14 @@
 #include "server/command_line.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <list>
 
 #include "common/mp/cpu_count.h"
 #include "common/sys/duration.h"
+#include "server/confinement.h"
 #include "server/listener.h"
 
 namespace forkecho::server {
@@ -107,6 +110,19 @@ void add_limits(CLI::App& app, Texts& texts, Options& options) {
                "For open connections after TERM");
 }
 
+void add_confinement(CLI::App& app, Texts& texts, ConfinementOptions& confinement) {
+  app.add_option("--user", confinement.user,
+                 "Whom all but the supervisor run as: a name or a number (needs root)");
+  app.add_option("--group", confinement.group,
+                 "Their group; without it the user's own. They have no other groups");
+  app.add_option("--chroot", confinement.chroot,
+                 "The directory, best an empty one, that is all they see of the file system");
+  add_parsed(app, texts, "--sandbox", confinement.sandbox, parse_sandbox, "one of on, strict, off",
+             "on",
+             "on: no capabilities, and no system calls but those that serving needs; strict: fewer "
+             "still in each child of fork mode, for some 70 us a connection; off: neither");
+}
+
 void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_log) {
   add_parsed(app, texts, "--log-level", options.log.level, log::parse_level,
              "one of debug, info, warning, error", "info", "What is logged");
@@ -126,6 +142,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   add_mode(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
+  add_confinement(app, texts, options.confinement);
   add_control(app, command.control);
   app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")
       ->default_str("beside the control socket");
@@ -178,6 +195,8 @@ std::string find_contradiction(const Options& options) {
   if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
   if (options.listen.size() > max_listeners)
     return "more than " + std::to_string(max_listeners) + " --listen addresses";
+  if (const std::string wrong = find_contradiction(options.confinement, geteuid()); !wrong.empty())
+    return wrong;
   return {};
 }
 

@@ -262,7 +262,9 @@ class EventWorker {
 
 void run_event_worker(const ProcessContext& context) {
   settle_in(context, "event worker");
-  EventWorker(context).run();
+  EventWorker worker(context);
+  restrict_calls(context, Role::event_worker);
+  worker.run();
 }
 
 }  // namespace forkecho::server

@@ -57,6 +57,7 @@ class Generations {
   /// Those of the current generation.
   const Options& options() const { return *current_.options; }
   ProcessTree& current() { return *current_.tree; }
+  const ProcessTree& current() const { return *current_.tree; }
   unsigned number() const { return current_.number; }
 
   /// See ProcessTree; each acts on, or sums over, all generations.

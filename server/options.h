@@ -50,6 +50,23 @@ struct Timeouts {
   sys::Duration drain = std::chrono::seconds(30);
 };
 
+/// How much is taken from the processes below the supervisor.
+enum class Sandbox {
+  off,  // nothing but what --user, --group and --chroot say
+  on,   // capabilities, new privileges, core dumps, and system calls that their role does not need
+  strict,  // and fork mode's children get a second, tighter filter of system calls each
+};
+std::optional<Sandbox> parse_sandbox(std::string_view name);
+std::string_view to_string(Sandbox sandbox);
+
+/// Names or numbers; empty: as the supervisor.
+struct ConfinementOptions {
+  std::string user = {};
+  std::string group = {};
+  std::string chroot = {};
+  Sandbox sandbox = Sandbox::on;
+};
+
 struct Options {
   std::vector<std::string> listen{"127.0.0.1:9001"};
   Mode mode = Mode::fork;
@@ -65,6 +82,7 @@ struct Options {
   std::string pidfile;
   log::Options log;
   std::size_t status_slots = 1000;
+  ConfinementOptions confinement;
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

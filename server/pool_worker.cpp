@@ -160,7 +160,9 @@ class PoolWorker {
 
 void run_pool_worker(const ProcessContext& context) {
   settle_in(context, "worker");
-  PoolWorker(context).run();
+  PoolWorker worker(context);
+  restrict_calls(context, Role::worker);
+  worker.run();
 }
 
 }  // namespace forkecho::server

@@ -39,7 +39,8 @@ void forget_supervisors_handlers() {
 void settle_in(const ProcessContext& context, std::string_view title) {
   forget_supervisors_handlers();
   setpgid(0, 0);
-  mp::die_with_parent(context.supervisor);
+  if (context.confinement != nullptr) context.confinement->give_up_privileges();
+  mp::die_with_parent(context.supervisor);  // after a change of identity, which cancels it
   sys::set_process_title("forkechod: " + std::string(title));
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
@@ -51,6 +52,10 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   for (const auto& elder : context.elders) {
     elder->memory().make_read_only(0, elder->memory().size());
   }
+}
+
+void restrict_calls(const ProcessContext& context, Role role) {
+  if (context.confinement != nullptr) context.confinement->restrict_calls(role);
 }
 
 }  // namespace forkecho::server

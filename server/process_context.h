@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/mp/raw_shared.h"
+#include "server/confinement.h"
 #include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -22,7 +23,8 @@ struct ProcessContext {
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
-  Elders elders = {};  // the pages of older generations that still serve
+  Elders elders = {};                        // the pages of older generations that still serve
+  const Confinement* confinement = nullptr;  // none: as the supervisor
 
   ProcessPage& page() const { return pages[page_index]; }
 };
@@ -30,8 +32,13 @@ struct ProcessContext {
 /// First thing in an acceptor or a worker, all signals blocked: no handler of the supervisor's, a
 /// process group of its own (so that a terminal's interrupt reaches the supervisor alone, and
 /// orphans can be told by their group), death with the supervisor, a title, no descriptors but the
-/// standard ones, the log and the listeners, and no write access to the pages of others.
+/// standard ones, the log and the listeners, no write access to the pages of others, and no
+/// privileges.
 void settle_in(const ProcessContext& context, std::string_view title);
+
+/// Last thing before the first client, when everything is set up: from here on no system calls but
+/// those of the role (system_call_filter.h).
+void restrict_calls(const ProcessContext& context, Role role);
 
 /// Exit codes of acceptors and workers.
 inline constexpr int planned_end = 0;    // a full life, retired, or drained

@@ -34,6 +34,12 @@ const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
 
+Role role_in(Mode mode) {
+  return mode == Mode::fork    ? Role::acceptor
+         : mode == Mode::event ? Role::event_worker
+                               : Role::worker;
+}
+
 std::string describe(const mp::Exit& exit) {
   return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
                            : "ended with exit code " + std::to_string(exit.exitcode);
@@ -57,6 +63,7 @@ ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
                          std::span<const Listener> listeners, Elders elders)
     : options_(std::move(options)),
       listeners_(listeners),
+      confinement_(options_->confinement),
       seats_(seat_count(*options_)),
       pages_(std::make_shared<GenerationPages>(seats_.size() + 1)),
       elders_(std::move(elders)),
@@ -134,7 +141,8 @@ void ProcessTree::start_process(Seat& seat) {
                                .page_index = index_of(seat),
                                .peers = static_cast<unsigned>(seats_.size()),
                                .supervisor = getpid(),
-                               .elders = elders_};
+                               .elders = elders_,
+                               .confinement = &confinement_};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
@@ -397,6 +405,13 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
     if (seat.pid != 0 && options_->mode != Mode::fork) visit(page_of(seat).slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
+}
+
+ConfinementStatus ProcessTree::confinement_status() const {
+  const auto seated =
+      std::find_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; });
+  return server::confinement_status(confinement_, role_in(options_->mode),
+                                    seated == seats_.end() ? 0 : seated->pid);
 }
 
 bool ProcessTree::is_busy() const {

@@ -21,6 +21,7 @@
 #include "common/mp/reap.h"
 #include "server/backoff.h"
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -83,6 +84,8 @@ class ProcessTree {
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
+  /// What they are confined to, as the kernel tells it of one of them.
+  ConfinementStatus confinement_status() const;
 
   const Options& options() const { return *options_; }
   /// For those who come after it.
@@ -137,6 +140,7 @@ class ProcessTree {
 
   std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
+  const Confinement confinement_;
   std::vector<Seat> seats_;
   std::shared_ptr<GenerationPages> pages_;
   Elders elders_;

@@ -48,6 +48,31 @@ ordered_json to_json(const SlotStatus& slot) {
           {"since_s", slot.since_s}};
 }
 
+ordered_json to_json(const ConfinementStatus& confinement) {
+  ordered_json json{{"sandbox", confinement.sandbox},
+                    {"user", confinement.user},
+                    {"group", confinement.group},
+                    {"chroot", confinement.chroot},
+                    {"capabilities", confinement.capabilities},
+                    {"no_new_privs", confinement.no_new_privs},
+                    {"system_calls", confinement.system_calls}};
+  if (!confinement.widened_by.empty()) json["widened_by"] = confinement.widened_by;
+  return json;
+}
+
+/// What holds of acceptors and workers, on one line.
+std::string confinement_line(const ordered_json& confinement) {
+  const auto text = [&](const char* key) { return confinement[key].get<std::string>(); };
+  std::string line = fmt::format("confinement  sandbox {}, user {}, group {}", text("sandbox"),
+                                 text("user"), text("group"));
+  if (!text("chroot").empty()) line += ", chroot " + text("chroot");
+  line += ", capabilities " + text("capabilities");
+  const auto calls = confinement["system_calls"].get<std::uint32_t>();
+  line += ", system calls " + (calls == 0 ? "all" : std::to_string(calls));
+  if (confinement.contains("widened_by")) line += " (widened for " + text("widened_by") + ")";
+  return line + "\n";
+}
+
 ordered_json to_json(const std::vector<GenerationView>& generations) {
   ordered_json list = ordered_json::array();
   for (const GenerationView& generation : generations) {
@@ -96,6 +121,7 @@ ordered_json to_json(const Status& status) {
             {"reaped", status.children.reaped},
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
+          {"confinement", to_json(status.confinement)},
           {"generations", to_json(status.generations)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
@@ -123,6 +149,7 @@ std::string to_text(const ordered_json& status) {
       status["bytes"]["in"].get<std::uint64_t>(), status["bytes"]["out"].get<std::uint64_t>(),
       children["forked"].get<std::uint64_t>(), children["reaped"].get<std::uint64_t>(),
       children["idle"].get<std::uint64_t>(), children["busy"].get<std::uint64_t>());
+  text += confinement_line(status["confinement"]);
   if (!status["slots"].empty()) {
     text += fmt::format("\n{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>9}\n", "PID", "STATE",
                         "PEER", "CONNECTIONS", "BYTES IN", "BYTES OUT", "SINCE");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
@@ -33,6 +34,7 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  ConfinementStatus confinement = {};
   std::vector<GenerationView> generations = {};
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;

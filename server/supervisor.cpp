@@ -328,6 +328,7 @@ class Supervisor {
                   .listen = {},
                   .books = generations_.totals(),
                   .children = generations_.children(),
+                  .confinement = generations_.current().confinement_status(),
                   .generations = generations_.views(),
                   .slots = {},
                   .slots_omitted = 0};

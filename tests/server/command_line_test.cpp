@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <string>
@@ -53,6 +54,22 @@ TEST(CommandLine, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(options.control, default_control_path());
   EXPECT_EQ(options.pidfile, beside_control(default_control_path(), ".pid"));
   EXPECT_EQ(options.log.file, "");
+  EXPECT_EQ(options.confinement.sandbox, Sandbox::on);
+  EXPECT_EQ(options.confinement.user, "");
+}
+
+TEST(CommandLine, ConfinementIsReadAndChecked) {
+  EXPECT_EQ(options_of({"--sandbox", "strict"}).confinement.sandbox, Sandbox::strict);
+  EXPECT_EQ(options_of({"--sandbox", "off"}).confinement.sandbox, Sandbox::off);
+  EXPECT_THAT(parse({"run", "--sandbox", "tight"}).text, HasSubstr("on, strict, off"));
+  if (geteuid() != 0) {
+    EXPECT_THAT(parse({"run", "--user", "nobody"}).text, HasSubstr("--user needs root"));
+    return;
+  }
+  const Options options = options_of({"--user", "a", "--group", "7", "--chroot", "/b"});
+  EXPECT_EQ(options.confinement.user, "a");
+  EXPECT_EQ(options.confinement.group, "7");
+  EXPECT_EQ(options.confinement.chroot, "/b");
 }
 
 TEST(CommandLine, EachOptionSetsItsOwn) {

@@ -20,6 +20,13 @@ Status example() {
                 .listen = {"127.0.0.1:9001", "unix:/x"},
                 .books = {},
                 .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .confinement = {.sandbox = "strict",
+                                .user = "nobody",
+                                .group = "nogroup",
+                                .chroot = "/empty",
+                                .capabilities = "none",
+                                .no_new_privs = true,
+                                .system_calls = 33},
                 .generations = {{.number = 3, .draining = false, .since_s = 0.5, .active = 20},
                                 {.number = 2, .draining = true, .since_s = 1.5, .active = 2}},
                 .slots = {},
@@ -63,6 +70,8 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
       "fork_failed": 11, "crashed": 12},
     "bytes": {"in": 1000, "out": 2000},
     "children": {"forked": 9, "reaped": 4, "idle": 3, "busy": 2},
+    "confinement": {"sandbox": "strict", "user": "nobody", "group": "nogroup", "chroot": "/empty",
+      "capabilities": "none", "no_new_privs": true, "system_calls": 33},
     "generations": [{"number": 3, "state": "current", "since_s": 0.5, "connections": {"active": 20}},
                     {"number": 2, "state": "draining", "since_s": 1.5, "connections": {"active": 2}}],
     "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
@@ -76,9 +85,12 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
 
 TEST(Status, TheTextForAPersonSaysTheSame) {
   const std::string text = to_text(to_json(example()));
-  for (const char* part : {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2",
-                           "draining 5", "first_byte 6", "drain 10", "in 1000, out 2000",
-                           "forked 9, reaped 4, idle 3, busy 2", "10.0.0.7:5", "and 6 more"}) {
+  for (const char* part :
+       {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2", "draining 5",
+        "first_byte 6", "drain 10", "in 1000, out 2000", "forked 9, reaped 4, idle 3, busy 2",
+        "sandbox strict, user nobody, group nogroup, chroot /empty, "
+        "capabilities none, system calls 33",
+        "10.0.0.7:5", "and 6 more"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_EQ(text.back(), '\n');
