@@ -83,6 +83,7 @@ class Acceptor {
       : options_(context.options),
         listeners_(context.listeners),
         book_(context.page().book),
+        fork_times_(context.page().fork_times),
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
@@ -254,6 +255,7 @@ class Acceptor {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer);
+    const sys::Duration begun(slot.since_ns.load(std::memory_order_relaxed));
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
@@ -263,6 +265,7 @@ class Acceptor {
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
+    fork_times_.record(sys::Clock::now().time_since_epoch() - begun);
   }
 
   static void prepare(Slot& slot, const PeerAddress& peer) {
@@ -304,6 +307,7 @@ class Acceptor {
   const Options& options_;
   const std::span<const Listener> listeners_;
   Book& book_;
+  ForkTimes& fork_times_;
   mp::RawArray<Slot>& slots_;
   ChildTable children_;
   const ServeOptions serve_options_;

@@ -32,6 +32,7 @@ BookTotals& BookTotals::operator+=(const BookTotals& other) {
   bytes_out += other.bytes_out;
   forked += other.forked;
   reaped += other.reaped;
+  fork_times += other.fork_times;
   return *this;
 }
 

@@ -58,6 +58,7 @@ BookTotals read_page(const ProcessPage& page) {
   BookTotals totals = page.book.read();
   totals.bytes_in += page.slot.meter.bytes_in.get();
   totals.bytes_out += page.slot.meter.bytes_out.get();
+  totals.fork_times = page.fork_times.read();
   return totals;
 }
 

@@ -20,6 +20,7 @@
 
 #include "common/sys/deadline.h"
 #include "server/book.h"
+#include "server/fork_times.h"
 
 namespace forkecho::server {
 
@@ -67,10 +68,11 @@ static_assert(sizeof(Slot) == 128);
 struct alignas(4096) ProcessPage {
   Book book;
   Slot slot;
+  ForkTimes fork_times;  // an acceptor's
 };
 static_assert(sizeof(ProcessPage) == 4096);
 
-/// All that the page's process has booked so far, the bytes of its own slot included.
+/// All that the page's process has booked so far, the bytes of its own slot and its forks included.
 BookTotals read_page(const ProcessPage& page);
 
 }  // namespace forkecho::server
