@@ -1,5 +1,5 @@
-// The accept queue of a listening socket: how many clients, their handshakes complete, wait there to
-// be accepted, and for how many there is room. Asked by the supervisor for status and metrics.
+// The accept queue of a listening socket: how many clients, their handshakes complete, wait there
+// to be accepted, and for how many there is room. Asked by the supervisor for status and metrics.
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,8 @@ constexpr std::chrono::microseconds fork_time_bound(std::size_t index) {
 /// The bucket of `time`: the first whose bound is not below it; fork_time_bounds when all are.
 constexpr std::size_t fork_time_bucket(sys::Duration time) {
   if (time <= first_fork_time_bound) return 0;
-  const auto steps = static_cast<std::uint64_t>((time.count() - 1) /
-                                                sys::Duration(first_fork_time_bound).count());
+  const auto steps =
+      static_cast<std::uint64_t>((time.count() - 1) / sys::Duration(first_fork_time_bound).count());
   const auto index = static_cast<std::size_t>(std::bit_width(steps));
   return index < fork_time_bounds ? index : fork_time_bounds;
 }

@@ -1,12 +1,15 @@
-// What `forkechod status` shows: the figures at one moment, and their two forms. The keys of the
+// What `forkechod status` shows: the figures at one moment, and their form for programs. (For a
+// person: status_table.h.) The keys of the
 // JSON object are part of the program's interface (README, "Status").
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "server/accept_queue.h"
 #include "server/book.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
@@ -32,6 +35,9 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
+  std::uint64_t log_lost = 0;                                  // lines that could not be written
+  std::uint64_t access_log_lost = 0;
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };
@@ -40,8 +46,6 @@ struct Status {
 SlotStatus read_slot(const Slot& slot, sys::Clock::time_point now);
 
 nlohmann::ordered_json to_json(const Status& status);
-/// For a person: the same in a few lines and a table.
-std::string to_text(const nlohmann::ordered_json& status);
 /// The final books, on one line.
 std::string books_line(const BookTotals& books);
 

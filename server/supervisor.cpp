@@ -274,8 +274,10 @@ class Supervisor {
                   .children = tree_.children(),
                   .slots = {},
                   .slots_omitted = 0};
-    for (const Listener& listener : listeners_)
+    for (const Listener& listener : listeners_) {
       status.listen.push_back(listener.address().to_string());
+      status.accept_queues.push_back(accept_queue_of(listener.fd()));
+    }
     tree_.for_each_slot([&](const Slot& slot) {
       if (status.slots.size() < options_.status_slots) {
         status.slots.push_back(read_slot(slot, now));
