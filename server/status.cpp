@@ -72,6 +72,17 @@ ordered_json accept_queues(const Status& status) {
   return queues;
 }
 
+ordered_json to_json(const std::vector<GenerationView>& generations) {
+  ordered_json list = ordered_json::array();
+  for (const GenerationView& generation : generations) {
+    list.push_back({{"number", generation.number},
+                    {"state", generation.draining ? "draining" : "current"},
+                    {"since_s", generation.since_s},
+                    {"connections", {{"active", generation.active}}}});
+  }
+  return list;
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -112,6 +123,7 @@ ordered_json to_json(const Status& status) {
           {"fork_time", to_json(status.books.fork_times)},
           {"accept_queues", accept_queues(status)},
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
+          {"generations", to_json(status.generations)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

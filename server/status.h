@@ -11,6 +11,7 @@
 
 #include "server/accept_queue.h"
 #include "server/book.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
 #include "server/process_tree.h"
@@ -35,6 +36,7 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  std::vector<GenerationView> generations = {};
   std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
   std::uint64_t log_lost = 0;                                  // lines that could not be written
   std::uint64_t access_log_lost = 0;

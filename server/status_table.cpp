@@ -67,9 +67,10 @@ struct Cell {
 /// Three columns of names and figures.
 std::string grid(const std::vector<Cell>& cells) {
   constexpr std::size_t across = 3;
+  constexpr std::size_t width = 25;
   std::string lines;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    lines += fmt::format("{:<11} {:>13}{}", cells[i].name, cells[i].value,
+    lines += fmt::format("{}{:>{}}{}", cells[i].name, cells[i].value, width - cells[i].name.size(),
                          i % across == across - 1 ? "\n" : "  ");
   }
   return lines;

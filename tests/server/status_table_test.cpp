@@ -54,8 +54,8 @@ TEST(StatusTable, ShowsTheFigures) {
         "refused     full 2, per source 3\n", "timed out   first byte 6\n",
         "fork        85 us on average, 50 % within 80 us, 99 % within 160 us\n",
         "generations 3 current (20 open), 2 draining (2 open)\n",
-        "lost lines  5 of the log, 0 of the access log could not be written\n", "1000 B", "200 KiB",
-        "10.0.0.7:5\n", "and 6 more (see --slots)\n"}) {
+        "lost lines  5 of the log, 0 of the access log could not be written\n", "1.0 KiB",
+        "200 KiB", "10.0.0.7:5\n", "and 6 more (see --slots)\n"}) {
     EXPECT_THAT(table, HasSubstr(expected));
   }
   EXPECT_EQ(table.back(), '\n');
@@ -102,7 +102,7 @@ TEST(StatusTable, WhatDidNotHappenTakesNoLine) {
   status["slots"].clear();
   status["slots_omitted"] = 0;
   const std::string table = to_table(status);
-  for (const char* absent : {"full", "idle 0", "fork  ", "generations", "lost", "PEER", "more"})
+  for (const char* absent : {"full", "idle 0", "on average", "generations", "lost", "PEER", "more"})
     EXPECT_THAT(table, Not(HasSubstr(absent)));
 }
 
