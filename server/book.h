@@ -43,7 +43,10 @@ struct BookTotals {
   std::uint64_t bytes_out = 0;
   std::uint64_t forked = 0;  // children that serve a connection; an acceptor's
   std::uint64_t reaped = 0;
-  ForkTimeTotals fork_times = {};  // of those forks; kept beside the book, summed with it
+  // Kept beside the book, and summed with it.
+  ForkTimeTotals fork_times = {};  // of those forks
+  std::uint64_t log_lost = 0;      // lines that could not be written
+  std::uint64_t access_log_lost = 0;
 
   /// Connections that are over, however they ended.
   std::uint64_t ended() const {

@@ -115,6 +115,12 @@ void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_
   app.add_option("--log-file", options.log.file, "Where")->default_str(default_log);
 }
 
+void add_sight(CLI::App& app, Options& options) {
+  app.add_option("--metrics", options.metrics,
+                 "Where Prometheus gets its metrics: HOST:PORT, [IPV6]:PORT or unix:PATH")
+      ->default_str("off");
+}
+
 void add_control(CLI::App& app, std::string& control) {
   app.add_option("--control", control, "The daemon's control socket")->capture_default_str();
 }
@@ -133,6 +139,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_log(app, texts, options, default_log);
+  add_sight(app, options);
 }
 
 /// One line, whatever CLI11 puts into its messages.

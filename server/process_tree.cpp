@@ -399,6 +399,15 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }
 
+void ProcessTree::make_memory_read_only() {
+  pages_->memory().make_read_only(0, pages_->memory().size());
+  const auto protect = [](const std::unique_ptr<mp::RawArray<Slot>>& slots) {
+    if (slots) slots->memory().make_read_only(0, slots->memory().size());
+  };
+  for (const Seat& seat : seats_) protect(seat.slots);
+  for (const Orphans& orphans : orphans_) protect(orphans.slots);
+}
+
 bool ProcessTree::is_busy() const {
   if (!is_pool()) return !not_before_.passed();
   const PoolState state = pool_state();

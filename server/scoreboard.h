@@ -75,7 +75,9 @@ enum class Door : std::uint8_t {
 struct alignas(4096) ProcessPage {
   Book book;
   Slot slot;
-  ForkTimes fork_times;  // an acceptor's
+  ForkTimes fork_times;                 // an acceptor's
+  std::atomic<std::uint64_t> log_lost;  // lines of this process that could not be written
+  Counter access_log_lost;              // the same
   std::atomic<Door> door;
 };
 static_assert(sizeof(ProcessPage) == 4096);

@@ -83,6 +83,11 @@ ordered_json to_json(const std::vector<GenerationView>& generations) {
   return list;
 }
 
+ordered_json metrics(const Status& status) {
+  if (status.metrics.empty()) return nullptr;
+  return {{"listen", status.metrics}, {"pid", status.exporter}};
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -124,6 +129,7 @@ ordered_json to_json(const Status& status) {
           {"accept_queues", accept_queues(status)},
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
           {"generations", to_json(status.generations)},
+          {"metrics", metrics(status)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

@@ -18,10 +18,12 @@
 #include "common/sys/process_title.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
+#include "server/exporter_keeper.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/pid_file.h"
+#include "server/process_context.h"
 #include "server/status.h"
 
 namespace forkecho::server {
@@ -33,6 +35,8 @@ using sys::Clock;
 constexpr auto busy_tick = 100ms;  // the pool is watched as often as this while it works
 constexpr auto quiet_tick = 1s;
 constexpr auto drain_tick = 25ms;
+/// Metrics are published as often as this at most, and on every change of state.
+constexpr auto publishing_pause = 90ms;
 constexpr auto replacing_tick = 2ms;  // a new generation settles in
 /// The door is closed for good after nobody came in for so long: time for the last handshakes that
 /// were under way to be finished by clients with a long round trip.
@@ -88,6 +92,7 @@ class Supervisor {
     other_signals_.add(SIGTTOU);
     mp::adopt_orphans();
     raise_descriptor_limit();
+    if (!options.metrics.empty()) keep_exporter(options.metrics);
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
   }
 
@@ -96,6 +101,7 @@ class Supervisor {
     listen_for_other_signals();
     generations_.start();
     happen(LifeEvent::ready);
+    maintain_exporter();
     on_ready();
     schedule_tick();
     while (!over()) context_.run_one();
@@ -130,6 +136,43 @@ class Supervisor {
     });
   }
 
+  void keep_exporter(const std::string& address) {
+    const pid_t supervisor = getpid();
+    exporter_.emplace(
+        address, [this, supervisor](std::span<const Listener> listeners, const std::string& title) {
+          generations_.make_memory_read_only();
+          settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+        });
+  }
+
+  void maintain_exporter() {
+    if (!exporter_) return;
+    publish_metrics();
+    exporter_->maintain();
+  }
+
+  void publish_metrics() {
+    if (!exporter_ || !publish_next_.passed()) return;
+    publish_next_ = sys::Deadline::after(publishing_pause);
+    Metrics metrics = to_metrics(summary());
+    metrics.started_at = started_at_;
+    exporter_->publish(metrics);
+  }
+
+  /// Once it can be written again, the log tells what could not.
+  void tell_of_lost_lines() {
+    const BookTotals totals = generations_.totals();
+    const std::uint64_t lost = totals.log_lost + log::dropped();
+    const std::uint64_t access_lost = totals.access_log_lost;
+    if (lost == told_lost_ && access_lost == told_access_lost_) return;
+    const std::string line = fmt::format(
+        "{} lines of the log and {} of the access log could not be written and are lost",
+        lost - told_lost_, access_lost - told_access_lost_);
+    if (!log::try_write(log::Level::error, line)) return;
+    told_lost_ = lost;
+    told_access_lost_ = access_lost;
+  }
+
   void reap() {
     take_in_the_dead();
     if (state_ == State::running) generations_.maintain();
@@ -139,6 +182,7 @@ class Supervisor {
   void take_in_the_dead() {
     while (const auto pid = mp::peek_ended()) {
       if (generations_.take_ended(*pid)) continue;
+      if (exporter_ && exporter_->take_ended(*pid)) continue;
       mp::reap_one(*pid);  // as process 1 one inherits strangers, too
     }
   }
@@ -157,6 +201,8 @@ class Supervisor {
 
   void on_tick() {
     take_in_the_dead();
+    maintain_exporter();
+    tell_of_lost_lines();
     switch (state_) {
       case State::starting:
         break;
@@ -197,6 +243,8 @@ class Supervisor {
         break;
     }
     if (state_ >= State::draining) schedule_tick();
+    publish_next_ = sys::Deadline::immediately();
+    publish_metrics();
   }
 
   void announce() const {
@@ -275,7 +323,8 @@ class Supervisor {
     return "error: unknown request\n";
   }
 
-  Status status() const {
+  /// The status without its slots.
+  Status summary() const {
     const auto now = Clock::now();
     Status status{.pid = getpid(),
                   .mode = generations_.options().mode,
@@ -285,12 +334,22 @@ class Supervisor {
                   .books = generations_.totals(),
                   .children = generations_.children(),
                   .generations = generations_.views(),
+                  .metrics = exporter_ ? exporter_->address() : "",
+                  .exporter = exporter_ ? exporter_->pid() : 0,
                   .slots = {},
                   .slots_omitted = 0};
+    status.log_lost = status.books.log_lost + log::dropped();
+    status.access_log_lost = status.books.access_log_lost;
     for (const Listener& listener : listeners_) {
       status.listen.push_back(listener.address().to_string());
       status.accept_queues.push_back(accept_queue_of(listener.fd()));
     }
+    return status;
+  }
+
+  Status status() const {
+    const auto now = Clock::now();
+    Status status = summary();
     generations_.for_each_slot([&](const Slot& slot) {
       if (status.slots.size() < generations_.options().status_slots) {
         status.slots.push_back(read_slot(slot, now));
@@ -310,7 +369,13 @@ class Supervisor {
   asio::steady_timer tick_;
   std::optional<ControlSocket> control_;
   State state_ = State::starting;
+  std::optional<ExporterKeeper> exporter_;
   const Clock::time_point started_ = Clock::now();
+  const double started_at_ =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  sys::Deadline publish_next_ = sys::Deadline::immediately();
+  std::uint64_t told_lost_ = 0;  // lines, in the log itself
+  std::uint64_t told_access_lost_ = 0;
   sys::Deadline drain_deadline_ = sys::Deadline::never();
   sys::Deadline finish_deadline_ = sys::Deadline::never();
   Clock::time_point last_waiting_{};
@@ -321,6 +386,8 @@ class Supervisor {
 
 void run_supervisor(const Options& options, const std::function<void()>& on_ready) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
+  // A reader of the log that has gone is no reason to end.
+  std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
   Supervisor(options).run(on_ready);
 }
