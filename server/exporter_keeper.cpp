@@ -17,32 +17,31 @@ constexpr int backlog = 128;
 constexpr sys::Duration long_life = 1s;
 constexpr auto end_patience = 5s;
 
-Listener open_listener(const std::string& text) {
+}  // namespace
+
+Listener open_metrics_listener(const std::string& text) {
   const sys::ResolvedAddresses resolved = sys::resolve(text);
   if (!resolved.error.empty()) {
     throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable,
                      "--metrics: " + resolved.error);
   }
   try {
-    Listener listener = Listener::open(resolved.addresses.front(), backlog);
-    listener.set_nonblocking();
-    listener.keep_from_children();
-    return listener;
+    return Listener::open(resolved.addresses.front(), backlog);
   } catch (const std::system_error& error) {
     throw FatalError(ExitCode::unavailable, "--metrics: " + std::string(error.what()));
   }
 }
-
-}  // namespace
 
 std::chrono::seconds next_exporter_pause(sys::Duration lived, std::chrono::seconds previous) {
   if (lived >= long_life + previous) return 0s;
   return previous == 0s ? 1s : std::min<std::chrono::seconds>(previous * 2, 60s);
 }
 
-ExporterKeeper::ExporterKeeper(const std::string& address, SettleIn settle_in)
+ExporterKeeper::ExporterKeeper(Listener listener, SettleIn settle_in)
     : settle_in_(std::move(settle_in)) {
-  listeners_.push_back(open_listener(address));
+  listeners_.push_back(std::move(listener));
+  listeners_.front().set_nonblocking();
+  listeners_.front().keep_from_children();
   page_.memory().keep_from_children();
 }
 

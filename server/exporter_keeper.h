@@ -24,14 +24,16 @@ namespace forkecho::server {
 /// `previous`: none, or 1 s doubling to a minute.
 std::chrono::seconds next_exporter_pause(sys::Duration lived, std::chrono::seconds previous);
 
+/// Listens at `address`. Throws FatalError (usage, unavailable).
+Listener open_metrics_listener(const std::string& address);
+
 class ExporterKeeper {
  public:
   /// What the new process does first: settles in, and gives up what is none of its business. Given
   /// the listeners that it serves and its title.
   using SettleIn = std::function<void(std::span<const Listener>, const std::string& title)>;
 
-  /// Listens at `address`. Throws FatalError (usage, unavailable).
-  ExporterKeeper(const std::string& address, SettleIn settle_in);
+  ExporterKeeper(Listener listener, SettleIn settle_in);
   ExporterKeeper(const ExporterKeeper&) = delete;
   ExporterKeeper& operator=(const ExporterKeeper&) = delete;
   /// Ends the exporter, if it runs.
@@ -44,7 +46,8 @@ class ExporterKeeper {
   /// What scrapers see from now on.
   void publish(Metrics metrics);
 
-  std::string address() const { return listeners_.front().address().to_string(); }
+  const Listener& listener() const { return listeners_.front(); }
+  std::string address() const { return listener().address().to_string(); }
   /// 0: none runs.
   pid_t pid() const { return pid_; }
   std::uint64_t started() const { return started_count_; }
