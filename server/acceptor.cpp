@@ -87,6 +87,7 @@ class Acceptor {
         listeners_(context.listeners),
         page_(context.page()),
         book_(page_.book),
+        fork_times_(page_.fork_times),
         elders_(context.elders),
         adopted_(context.pages.all().back().book),
         slots_(slots),
@@ -280,6 +281,7 @@ class Acceptor {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer);
+    const sys::Duration begun(slot.since_ns.load(std::memory_order_relaxed));
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
@@ -289,6 +291,7 @@ class Acceptor {
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
+    fork_times_.record(sys::Clock::now().time_since_epoch() - begun);
   }
 
   static void prepare(Slot& slot, const PeerAddress& peer) {
@@ -332,6 +335,7 @@ class Acceptor {
   const std::span<const Listener> listeners_;
   ProcessPage& page_;
   Book& book_;
+  ForkTimes& fork_times_;
   const Elders& elders_;
   const Book& adopted_;
   mp::RawArray<Slot>& slots_;

@@ -32,6 +32,9 @@ BookTotals& BookTotals::operator+=(const BookTotals& other) {
   bytes_out += other.bytes_out;
   forked += other.forked;
   reaped += other.reaped;
+  fork_times += other.fork_times;
+  log_lost += other.log_lost;
+  access_log_lost += other.access_log_lost;
   return *this;
 }
 

@@ -12,8 +12,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
+
+#include "server/counter.h"
+#include "server/fork_times.h"
 
 namespace forkecho::server {
 
@@ -41,6 +43,10 @@ struct BookTotals {
   std::uint64_t bytes_out = 0;
   std::uint64_t forked = 0;  // children that serve a connection; an acceptor's
   std::uint64_t reaped = 0;
+  // Kept beside the book, and summed with it.
+  ForkTimeTotals fork_times = {};  // of those forks
+  std::uint64_t log_lost = 0;      // lines that could not be written
+  std::uint64_t access_log_lost = 0;
 
   /// Connections that are over, however they ended.
   std::uint64_t ended() const {
@@ -53,20 +59,6 @@ struct BookTotals {
 
   void add_ending(Ending ending);
   BookTotals& operator+=(const BookTotals& other);
-};
-
-/// A counter in shared memory with one writer.
-class Counter {
- public:
-  void add(std::uint64_t count) {
-    // Not fetch_add: with one writer the locked instruction buys nothing.
-    value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_release);
-  }
-  void set(std::uint64_t value) { value_.store(value, std::memory_order_release); }
-  std::uint64_t get() const { return value_.load(std::memory_order_acquire); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
 };
 
 struct Book {

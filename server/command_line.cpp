@@ -38,11 +38,17 @@ class Texts {
 };
 
 template <typename Parse, typename Value>
-void add_parsed(CLI::App& app, Texts& texts, const char* name, Value& target, Parse parse,
-                const std::string& expected, const std::string& shown_default, const char* help) {
-  app.add_option(name, texts.make(), help)
+CLI::Option* add_parsed(CLI::App& app, Texts& texts, const char* name, Value& target, Parse parse,
+                        const std::string& expected, const std::string& shown_default,
+                        const char* help) {
+  return app.add_option(name, texts.make(), help)
       ->check(into(target, parse, expected))
       ->default_str(shown_default);
+}
+
+std::optional<sys::Duration> parse_pause(std::string_view text) {
+  const auto pause = sys::parse_duration(text);
+  return pause && *pause >= std::chrono::milliseconds(10) ? pause : std::nullopt;
 }
 
 void add_duration(CLI::App& app, Texts& texts, const char* name, sys::Duration& target,
@@ -131,6 +137,12 @@ void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_
   app.add_option("--log-file", options.log.file, "Where")->default_str(default_log);
 }
 
+void add_sight(CLI::App& app, Options& options) {
+  app.add_option("--metrics", options.metrics,
+                 "Where Prometheus gets its metrics: HOST:PORT, [IPV6]:PORT or unix:PATH")
+      ->default_str("off");
+}
+
 void add_control(CLI::App& app, std::string& control) {
   app.add_option("--control", control, "The daemon's control socket")->capture_default_str();
 }
@@ -150,6 +162,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_log(app, texts, options, default_log);
+  add_sight(app, options);
 }
 
 /// One line, whatever CLI11 puts into its messages.
@@ -227,6 +240,10 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   CLI::App* status = app.add_subcommand("status", "Show what the daemon does");
   add_control(*status, command.control);
   status->add_flag("--json", command.json, "As one JSON object");
+  CLI::Option* watch = status->add_flag("--watch", command.watch, "Again and again, until INT");
+  add_parsed(*status, texts, "--every", command.every, parse_pause, "a duration of at least 10ms",
+             "1s", "How often to show it")
+      ->needs(watch);
 
   try {
     app.parse(argc, argv);

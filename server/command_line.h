@@ -14,11 +14,13 @@ enum class Verb { run, start, stop, status };
 
 struct CommandLine {
   Verb verb = Verb::run;
-  Options options;           // run, start
-  std::string control;       // all verbs
-  bool json = false;         // status
-  bool now = false;          // stop
-  sys::Duration timeout{0};  // stop; 0: for ever
+  Options options;                                // run, start
+  std::string control;                            // all verbs
+  bool json = false;                              // status
+  bool watch = false;                             // status
+  sys::Duration every = std::chrono::seconds(1);  // status --watch
+  bool now = false;                               // stop
+  sys::Duration timeout{0};                       // stop; 0: for ever
 };
 
 /// What came of the arguments: a command, or a text to print (help, version: to standard output; an

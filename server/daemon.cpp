@@ -13,7 +13,7 @@
 #include "common/mp/wait.h"
 #include "common/sys/descriptor.h"
 #include "server/control_socket.h"
-#include "server/status.h"
+#include "server/status_table.h"
 #include "server/supervisor.h"
 
 namespace forkecho::server {
@@ -106,7 +106,7 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
 std::string daemon_status(const std::string& control, bool json) {
   const std::string answer =
       ControlClient(control).ask("status", sys::Deadline::after(answer_time));
-  return json ? answer : to_text(nlohmann::ordered_json::parse(answer));
+  return json ? answer : to_table(nlohmann::ordered_json::parse(answer));
 }
 
 }  // namespace forkecho::server

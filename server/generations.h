@@ -70,6 +70,7 @@ class Generations {
   BookTotals totals() const;
   ChildCounts children() const;
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
+  void make_memory_read_only();
   bool is_busy() const;
   /// The current one first, then the older ones, the youngest first.
   std::vector<GenerationView> views() const;

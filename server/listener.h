@@ -69,6 +69,8 @@ class Listener {
   bool is_nonblocking() const;
   /// Children forked from now on cannot accept, and are cheaper by a mapping.
   void keep_from_children() const { demands_.memory().keep_from_children(); }
+  /// Children forked from now on can accept again.
+  void give_to_children() const { demands_.memory().give_to_children(); }
   /// True when a client's connection waits to be accepted.
   bool has_waiting_client() const;
 

@@ -8,6 +8,7 @@
 #include "common/sys/process_title.h"
 #include "server/command_line.h"
 #include "server/daemon.h"
+#include "server/status_watch.h"
 #include "server/supervisor.h"
 
 namespace {
@@ -34,6 +35,9 @@ void execute(const CommandLine& command, Inheritance inherited) {
                              ? sys::Deadline::never()
                              : sys::Deadline::after(command.timeout));
     case Verb::status:
+      if (command.watch)
+        return watch_status(
+            {.control = command.control, .every = command.every, .json = command.json});
       return print(daemon_status(command.control, command.json));
   }
 }

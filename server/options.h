@@ -83,6 +83,8 @@ struct Options {
   log::Options log;
   std::size_t status_slots = 1000;
   ConfinementOptions confinement;
+  std::string metrics;     // where metrics are served; empty: nowhere
+  std::string access_log;  // file; empty: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

@@ -36,7 +36,7 @@ void forget_supervisors_handlers() {
 
 }  // namespace
 
-void settle_in(const ProcessContext& context, std::string_view title) {
+void settle_in(const CommonContext& context, std::string_view title) {
   forget_supervisors_handlers();
   setpgid(0, 0);
   if (context.confinement != nullptr) context.confinement->give_up_privileges();
@@ -45,6 +45,14 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
   close_all_but(std::move(kept));
+}
+
+void settle_in(const ProcessContext& context, std::string_view title) {
+  settle_in(CommonContext{.listeners = context.listeners,
+                          .supervisor = context.supervisor,
+                          .confinement = context.confinement},
+            title);
+  log::count_losses_in(context.page().log_lost);
   auto& memory = context.pages.memory();
   const std::size_t own = context.page_index * sizeof(ProcessPage);
   memory.make_read_only(0, own);

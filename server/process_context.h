@@ -29,6 +29,16 @@ struct ProcessContext {
   ProcessPage& page() const { return pages[page_index]; }
 };
 
+/// What any process below the supervisor is given.
+struct CommonContext {
+  std::span<const Listener> listeners;
+  pid_t supervisor;
+  const Confinement* confinement = nullptr;  // nullptr: none
+};
+
+/// As below, for a process without a page of its own: memory is the caller's affair.
+void settle_in(const CommonContext& context, std::string_view title);
+
 /// First thing in an acceptor or a worker, all signals blocked: no handler of the supervisor's, a
 /// process group of its own (so that a terminal's interrupt reaches the supervisor alone, and
 /// orphans can be told by their group), death with the supervisor, a title, no descriptors but the

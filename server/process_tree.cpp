@@ -414,6 +414,15 @@ ConfinementStatus ProcessTree::confinement_status() const {
                                     seated == seats_.end() ? 0 : seated->pid);
 }
 
+void ProcessTree::make_memory_read_only() {
+  pages_->memory().make_read_only(0, pages_->memory().size());
+  const auto protect = [](const std::unique_ptr<mp::RawArray<Slot>>& slots) {
+    if (slots) slots->memory().make_read_only(0, slots->memory().size());
+  };
+  for (const Seat& seat : seats_) protect(seat.slots);
+  for (const Orphans& orphans : orphans_) protect(orphans.slots);
+}
+
 bool ProcessTree::is_busy() const {
   if (!is_pool()) return !not_before_.passed();
   const PoolState state = pool_state();

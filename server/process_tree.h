@@ -82,6 +82,8 @@ class ProcessTree {
   ChildCounts children() const;
   /// Calls `visit` for each slot in use.
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
+  /// For a process that serves nobody: it can no longer write what is shared with this tree's.
+  void make_memory_read_only();
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
   /// What they are confined to, as the kernel tells it of one of them.

@@ -58,6 +58,9 @@ BookTotals read_page(const ProcessPage& page) {
   BookTotals totals = page.book.read();
   totals.bytes_in += page.slot.meter.bytes_in.get();
   totals.bytes_out += page.slot.meter.bytes_out.get();
+  totals.fork_times = page.fork_times.read();
+  totals.log_lost = page.log_lost.load(std::memory_order_relaxed);
+  totals.access_log_lost = page.access_log_lost.get();
   return totals;
 }
 

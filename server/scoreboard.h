@@ -20,6 +20,7 @@
 
 #include "common/sys/deadline.h"
 #include "server/book.h"
+#include "server/fork_times.h"
 
 namespace forkecho::server {
 
@@ -74,11 +75,14 @@ enum class Door : std::uint8_t {
 struct alignas(4096) ProcessPage {
   Book book;
   Slot slot;
+  ForkTimes fork_times;                 // an acceptor's
+  std::atomic<std::uint64_t> log_lost;  // lines of this process that could not be written
+  Counter access_log_lost;              // the same
   std::atomic<Door> door;
 };
 static_assert(sizeof(ProcessPage) == 4096);
 
-/// All that the page's process has booked so far, the bytes of its own slot included.
+/// All that the page's process has booked so far, the bytes of its own slot and its forks included.
 BookTotals read_page(const ProcessPage& page);
 
 }  // namespace forkecho::server

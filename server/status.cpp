@@ -60,17 +60,28 @@ ordered_json to_json(const ConfinementStatus& confinement) {
   return json;
 }
 
-/// What holds of acceptors and workers, on one line.
-std::string confinement_line(const ordered_json& confinement) {
-  const auto text = [&](const char* key) { return confinement[key].get<std::string>(); };
-  std::string line = fmt::format("confinement  sandbox {}, user {}, group {}", text("sandbox"),
-                                 text("user"), text("group"));
-  if (!text("chroot").empty()) line += ", chroot " + text("chroot");
-  line += ", capabilities " + text("capabilities");
-  const auto calls = confinement["system_calls"].get<std::uint32_t>();
-  line += ", system calls " + (calls == 0 ? "all" : std::to_string(calls));
-  if (confinement.contains("widened_by")) line += " (widened for " + text("widened_by") + ")";
-  return line + "\n";
+ordered_json to_json(const ForkTimeTotals& times) {
+  ordered_json buckets = ordered_json::array();
+  for (std::size_t i = 0; i < times.buckets.size(); ++i) {
+    // Exact in decimal, which a number of seconds made by a division need not be.
+    const ordered_json bound =
+        i < fork_time_bounds ? ordered_json(fork_time_bound(i).count()) : ordered_json(nullptr);
+    buckets.push_back({{"up_to_us", bound}, {"count", times.buckets[i]}});
+  }
+  return {{"count", times.count()},
+          {"sum_s", static_cast<double>(times.sum_ns) * 1e-9},
+          {"buckets", std::move(buckets)}};
+}
+
+ordered_json accept_queues(const Status& status) {
+  ordered_json queues = ordered_json::array();
+  for (std::size_t i = 0; i < status.accept_queues.size(); ++i) {
+    const auto& queue = status.accept_queues[i];
+    queues.push_back({{"listen", status.listen.at(i)},
+                      {"length", queue ? ordered_json(queue->length) : ordered_json(nullptr)},
+                      {"limit", queue ? ordered_json(queue->limit) : ordered_json(nullptr)}});
+  }
+  return queues;
 }
 
 ordered_json to_json(const std::vector<GenerationView>& generations) {
@@ -82,6 +93,11 @@ ordered_json to_json(const std::vector<GenerationView>& generations) {
                     {"connections", {{"active", generation.active}}}});
   }
   return list;
+}
+
+ordered_json metrics(const Status& status) {
+  if (status.metrics.empty()) return nullptr;
+  return {{"listen", status.metrics}, {"pid", status.exporter}};
 }
 
 std::string reasons(const ordered_json& counts) {
@@ -122,50 +138,13 @@ ordered_json to_json(const Status& status) {
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
           {"confinement", to_json(status.confinement)},
+          {"fork_time", to_json(status.books.fork_times)},
+          {"accept_queues", accept_queues(status)},
+          {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
           {"generations", to_json(status.generations)},
+          {"metrics", metrics(status)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
-}
-
-std::string to_text(const ordered_json& status) {
-  std::string listen;
-  for (const auto& address : status["listen"]) listen += " " + address.get<std::string>();
-  const auto& connections = status["connections"];
-  const auto& children = status["children"];
-  std::string text = fmt::format(
-      "forkechod {}  pid {}  mode {}  {} for {:.0f} s\n"
-      "listening on{}\n"
-      "connections  accepted {}, active {}, served {}, fork failed {}, crashed {}\n"
-      "refused      {}\n"
-      "timed out    {}\n"
-      "bytes        in {}, out {}\n"
-      "children     forked {}, reaped {}, idle {}, busy {}\n",
-      status["version"].get<std::string>(), status["pid"].get<pid_t>(),
-      status["mode"].get<std::string>(), status["state"].get<std::string>(),
-      status["uptime_s"].get<double>(), listen, connections["accepted"].get<std::uint64_t>(),
-      connections["active"].get<std::uint64_t>(), connections["served"].get<std::uint64_t>(),
-      connections["fork_failed"].get<std::uint64_t>(), connections["crashed"].get<std::uint64_t>(),
-      reasons(connections["refused"]), reasons(connections["timed_out"]),
-      status["bytes"]["in"].get<std::uint64_t>(), status["bytes"]["out"].get<std::uint64_t>(),
-      children["forked"].get<std::uint64_t>(), children["reaped"].get<std::uint64_t>(),
-      children["idle"].get<std::uint64_t>(), children["busy"].get<std::uint64_t>());
-  text += confinement_line(status["confinement"]);
-  if (!status["slots"].empty()) {
-    text += fmt::format("\n{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>9}\n", "PID", "STATE",
-                        "PEER", "CONNECTIONS", "BYTES IN", "BYTES OUT", "SINCE");
-  }
-  for (const auto& slot : status["slots"]) {
-    const auto peer = slot["peer"].get<std::string>();
-    text += fmt::format("{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>7.1f} s\n",
-                        slot["pid"].get<pid_t>(), slot["state"].get<std::string>(),
-                        peer.empty() ? "-" : peer, slot["connections"].get<std::uint64_t>(),
-                        slot["bytes_in"].get<std::uint64_t>(),
-                        slot["bytes_out"].get<std::uint64_t>(), slot["since_s"].get<double>());
-  }
-  if (const auto omitted = status["slots_omitted"].get<std::uint64_t>()) {
-    text += fmt::format("and {} more (see --slots)\n", omitted);
-  }
-  return text;
 }
 
 std::string books_line(const BookTotals& books) {

@@ -1,12 +1,15 @@
-// What `forkechod status` shows: the figures at one moment, and their two forms. The keys of the
+// What `forkechod status` shows: the figures at one moment, and their form for programs. (For a
+// person: status_table.h.) The keys of the
 // JSON object are part of the program's interface (README, "Status").
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "server/accept_queue.h"
 #include "server/book.h"
 #include "server/confinement.h"
 #include "server/generations.h"
@@ -36,6 +39,11 @@ struct Status {
   ChildCounts children;
   ConfinementStatus confinement = {};
   std::vector<GenerationView> generations = {};
+  std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
+  std::uint64_t log_lost = 0;                                  // lines that could not be written
+  std::uint64_t access_log_lost = 0;
+  std::string metrics = {};  // where they are served; empty: nowhere
+  pid_t exporter = 0;        // who serves them; 0: nobody
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };
@@ -44,8 +52,6 @@ struct Status {
 SlotStatus read_slot(const Slot& slot, sys::Clock::time_point now);
 
 nlohmann::ordered_json to_json(const Status& status);
-/// For a person: the same in a few lines and a table.
-std::string to_text(const nlohmann::ordered_json& status);
 /// The final books, on one line.
 std::string books_line(const BookTotals& books);
 

@@ -18,10 +18,12 @@
 #include "common/sys/process_title.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
+#include "server/exporter_keeper.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/pid_file.h"
+#include "server/process_context.h"
 #include "server/service_manager.h"
 #include "server/status.h"
 
@@ -34,6 +36,8 @@ using sys::Clock;
 constexpr auto busy_tick = 100ms;  // the pool is watched as often as this while it works
 constexpr auto quiet_tick = 1s;
 constexpr auto drain_tick = 25ms;
+/// Metrics are published as often as this at most, and on every change of state.
+constexpr auto publishing_pause = 90ms;
 constexpr auto replacing_tick = 2ms;  // a new generation settles in
 /// The door is closed for good after nobody came in for so long: time for the last handshakes that
 /// were under way to be finished by clients with a long round trip.
@@ -91,6 +95,14 @@ std::vector<Listener> open_listeners(const Options& options,
   return listeners;
 }
 
+Listener take_or_open_for_metrics(const std::string& address,
+                                  std::list<Inheritance::Socket>& inherited) {
+  const sys::ResolvedAddresses resolved = sys::resolve(address);
+  if (auto listener = take_matching(inherited, address, resolved.addresses))
+    return std::move(*listener);
+  return open_metrics_listener(address);
+}
+
 /// An event worker holds a descriptor per connection.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -117,6 +129,7 @@ class Supervisor {
     other_signals_.add(SIGTTOU);
     mp::adopt_orphans();
     raise_descriptor_limit();
+    if (!options.metrics.empty()) keep_exporter(options.metrics, inherited.listeners);
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
   }
 
@@ -125,6 +138,7 @@ class Supervisor {
     listen_for_other_signals();
     generations_.start();
     happen(LifeEvent::ready);
+    maintain_exporter();
     on_ready();
     manager_.ready(summary());
     schedule_tick();
@@ -160,6 +174,43 @@ class Supervisor {
     });
   }
 
+  void keep_exporter(const std::string& address) {
+    const pid_t supervisor = getpid();
+    exporter_.emplace(
+        address, [this, supervisor](std::span<const Listener> listeners, const std::string& title) {
+          generations_.make_memory_read_only();
+          settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+        });
+  }
+
+  void maintain_exporter() {
+    if (!exporter_) return;
+    publish_metrics();
+    exporter_->maintain();
+  }
+
+  void publish_metrics() {
+    if (!exporter_ || !publish_next_.passed()) return;
+    publish_next_ = sys::Deadline::after(publishing_pause);
+    Metrics metrics = to_metrics(figures());
+    metrics.started_at = started_at_;
+    exporter_->publish(metrics);
+  }
+
+  /// Once it can be written again, the log tells what could not.
+  void tell_of_lost_lines() {
+    const BookTotals totals = generations_.totals();
+    const std::uint64_t lost = totals.log_lost + log::dropped();
+    const std::uint64_t access_lost = totals.access_log_lost;
+    if (lost == told_lost_ && access_lost == told_access_lost_) return;
+    const std::string line = fmt::format(
+        "{} lines of the log and {} of the access log could not be written and are lost",
+        lost - told_lost_, access_lost - told_access_lost_);
+    if (!log::try_write(log::Level::error, line)) return;
+    told_lost_ = lost;
+    told_access_lost_ = access_lost;
+  }
+
   void reap() {
     take_in_the_dead();
     if (state_ == State::running) generations_.maintain();
@@ -169,6 +220,7 @@ class Supervisor {
   void take_in_the_dead() {
     while (const auto pid = mp::peek_ended()) {
       if (generations_.take_ended(*pid)) continue;
+      if (exporter_ && exporter_->take_ended(*pid)) continue;
       mp::reap_one(*pid);  // as process 1 one inherits strangers, too
     }
   }
@@ -192,6 +244,8 @@ class Supervisor {
   void on_tick() {
     manager_.tick(Clock::now());
     take_in_the_dead();
+    maintain_exporter();
+    tell_of_lost_lines();
     switch (state_) {
       case State::starting:
         break;
@@ -232,6 +286,8 @@ class Supervisor {
         break;
     }
     if (state_ >= State::draining) schedule_tick();
+    publish_next_ = sys::Deadline::immediately();
+    publish_metrics();
   }
 
   void announce() const {
@@ -319,7 +375,8 @@ class Supervisor {
     return "error: unknown request\n";
   }
 
-  Status status() const {
+  /// The status without its slots.
+  Status figures() const {
     const auto now = Clock::now();
     Status status{.pid = getpid(),
                   .mode = generations_.options().mode,
@@ -330,10 +387,22 @@ class Supervisor {
                   .children = generations_.children(),
                   .confinement = generations_.current().confinement_status(),
                   .generations = generations_.views(),
+                  .metrics = exporter_ ? exporter_->address() : "",
+                  .exporter = exporter_ ? exporter_->pid() : 0,
                   .slots = {},
                   .slots_omitted = 0};
-    for (const Listener& listener : listeners_)
+    status.log_lost = status.books.log_lost + log::dropped();
+    status.access_log_lost = status.books.access_log_lost;
+    for (const Listener& listener : listeners_) {
       status.listen.push_back(listener.address().to_string());
+      status.accept_queues.push_back(accept_queue_of(listener.fd()));
+    }
+    return status;
+  }
+
+  Status status() const {
+    const auto now = Clock::now();
+    Status status = figures();
     generations_.for_each_slot([&](const Slot& slot) {
       if (status.slots.size() < generations_.options().status_slots) {
         status.slots.push_back(read_slot(slot, now));
@@ -354,7 +423,13 @@ class Supervisor {
   std::optional<ControlSocket> control_;
   ServiceManager manager_ = ServiceManager::of_environment(ServiceManager::Origin::started);
   State state_ = State::starting;
+  std::optional<ExporterKeeper> exporter_;
   const Clock::time_point started_ = Clock::now();
+  const double started_at_ =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  sys::Deadline publish_next_ = sys::Deadline::immediately();
+  std::uint64_t told_lost_ = 0;  // lines, in the log itself
+  std::uint64_t told_access_lost_ = 0;
   sys::Deadline drain_deadline_ = sys::Deadline::never();
   sys::Deadline finish_deadline_ = sys::Deadline::never();
   Clock::time_point last_waiting_{};
@@ -366,6 +441,8 @@ class Supervisor {
 void run_supervisor(const Options& options, const std::function<void()>& on_ready,
                     Inheritance inherited) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
+  // A reader of the log that has gone is no reason to end.
+  std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
   Supervisor(options, std::move(inherited)).run(on_ready);
 }

@@ -1,6 +1,5 @@
 #include "common/log/log.h"
 
-#include <fcntl.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
@@ -11,32 +10,53 @@
 #include <memory>
 
 #include "common/log/escape.h"
-#include "common/sys/check_syscall.h"
-#include "common/sys/descriptor.h"
+#include "common/log/line_file.h"
 
 namespace forkecho::log {
 namespace {
 
-/// Writes each formatted line with one write(2). O_APPEND places it whole behind the others.
-class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+/// Where lines that were lost are counted; another process's count is none of ours.
+struct LossCount {
+  std::uint64_t own = 0;  // while nobody gave a counter
+  std::atomic<std::uint64_t>* shared = nullptr;
+  pid_t owner = 0;  // of `shared`
+
+  void add_one() {
+    if (shared == nullptr) {
+      ++own;
+    } else if (owner == getpid()) {
+      shared->fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  std::uint64_t get() const {
+    return shared == nullptr   ? own
+           : owner == getpid() ? shared->load(std::memory_order_relaxed)
+                               : 0;
+  }
+};
+LossCount losses;
+
+/// Writes each formatted line with one system call.
+class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit DescriptorSink(sys::Descriptor file) : file_(std::move(file)) {}
-  int descriptor() const { return file_ ? file_.get() : STDERR_FILENO; }
-  std::uint64_t dropped() const { return dropped_; }
+  explicit LineSink(LineFile file) : file_(std::move(file)) {}
+  int descriptor() const { return file_.descriptor(); }
+  bool last_was_written() const { return last_was_written_; }
+  void forgive_losses(bool forgive) { forgive_losses_ = forgive; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    const auto written =
-        sys::retry_on_interrupt([&] { return ::write(descriptor(), line.data(), line.size()); });
-    if (written != static_cast<ssize_t>(line.size())) ++dropped_;
+    last_was_written_ = file_.write({line.data(), line.size()});
+    if (!last_was_written_ && !forgive_losses_) losses.add_one();
   }
   void flush_() override {}
 
  private:
-  sys::Descriptor file_;
-  std::uint64_t dropped_ = 0;
+  LineFile file_;
+  bool last_was_written_ = true;
+  bool forgive_losses_ = false;
 };
 
 /// The message, escaped by a function of escape.h.
@@ -76,19 +96,14 @@ spdlog::level::level_enum to_spdlog(Level level) {
 }
 
 struct State {
-  std::shared_ptr<DescriptorSink> sink;
+  std::shared_ptr<LineSink> sink;
   std::unique_ptr<spdlog::logger> logger;
 };
 
 State make_state(const Options& options) {
-  sys::Descriptor file;
-  if (!options.file.empty()) {
-    file.reset(sys::check_syscall(
-        ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
-        "cannot open the log file '" + options.file + "'"));
-  }
   State state;
-  state.sink = std::make_shared<DescriptorSink>(std::move(file));
+  state.sink = std::make_shared<LineSink>(
+      options.file.empty() ? LineFile() : LineFile(options.file, "log file"));
   state.sink->set_formatter(make_formatter(options.format));
   state.logger = std::make_unique<spdlog::logger>("forkecho", state.sink);
   state.logger->set_level(to_spdlog(options.level));
@@ -128,8 +143,19 @@ void write(Level level, std::string_view message) {
 int descriptor() {
   return state().sink->descriptor();
 }
+bool try_write(Level level, std::string_view message) {
+  LineSink& sink = *state().sink;
+  sink.forgive_losses(true);
+  write(level, message);
+  sink.forgive_losses(false);
+  return sink.last_was_written();
+}
 std::uint64_t dropped() {
-  return state().sink->dropped();
+  return losses.get();
+}
+void count_losses_in(std::atomic<std::uint64_t>& counter) {
+  losses.shared = &counter;
+  losses.owner = getpid();
 }
 
 }  // namespace forkecho::log

@@ -4,12 +4,13 @@
 // (escape.h), so that a message is one line.
 //
 // Set up once with open() before the first fork; children inherit it. Without open(), lines go to
-// standard error. A line that cannot be written (a full disk) is dropped and counted; the program
-// goes on. Safe between processes; not between threads.
+// standard error. A line that cannot be written at once (a full disk, a pipe that nobody reads) is
+// lost and counted; the program goes on. Safe between processes; not between threads.
 #pragma once
 
 #include <fmt/core.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,8 +37,13 @@ bool enabled(Level level);
 void write(Level level, std::string_view message);
 /// The descriptor that lines go to.
 int descriptor();
+/// The same as write; false when the line could not be written, which is not counted: for a line
+/// that is tried again.
+bool try_write(Level level, std::string_view message);
 /// Lines lost because they could not be written, in this process.
 std::uint64_t dropped();
+/// From now on this process, and no child of it, counts them there (in shared memory, perhaps).
+void count_losses_in(std::atomic<std::uint64_t>& counter);
 
 template <typename... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {

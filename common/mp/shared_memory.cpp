@@ -57,6 +57,10 @@ void SharedMemory::keep_from_children() {
   sys::check_syscall(madvise(data_, bytes_, MADV_DONTFORK), "madvise(MADV_DONTFORK)");
 }
 
+void SharedMemory::give_to_children() {
+  sys::check_syscall(madvise(data_, bytes_, MADV_DOFORK), "madvise(MADV_DOFORK)");
+}
+
 void SharedMemory::make_read_only(std::size_t offset, std::size_t bytes) {
   if (bytes == 0) return;
   sys::check_syscall(mprotect(static_cast<std::byte*>(data_) + offset, bytes, PROT_READ),

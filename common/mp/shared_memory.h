@@ -23,6 +23,8 @@ class SharedMemory {
   /// Children forked from now on have no mapping here: what they do cannot reach it
   /// (MADV_DONTFORK).
   void keep_from_children();
+  /// Children forked from now on have it again.
+  void give_to_children();
   /// The calling process can no longer write to [offset, offset + bytes), page-aligned; others can.
   void make_read_only(std::size_t offset, std::size_t bytes);
 
