@@ -21,6 +21,7 @@ struct AdmissionWords {
 };
 
 struct AdmissionMemory {
+  AdmissionMemory() = default;
   /// `tables`: one for each seat, and one more, the supervisor's, for adopted children.
   AdmissionMemory(const Options& options, std::size_t tables) {
     const AdmissionOptions& admission = options.admission;
@@ -31,6 +32,12 @@ struct AdmissionMemory {
         options.when_full == WhenFull::refuse)
       words.emplace();
     if (options.timeouts.stress != sys::Duration::zero()) stress.emplace();
+  }
+
+  /// Children forked from now on have nothing of it but the word of stress.
+  void keep_from_children() {
+    if (sources) sources->keep_from_children();
+    if (words) words->memory().keep_from_children();
   }
 
   std::optional<SourceTables> sources;

@@ -23,17 +23,6 @@ constexpr auto contest_patience = std::chrono::milliseconds(200);
 /// (refusal_log.h).
 constexpr auto quiet = std::chrono::seconds(10);
 
-bool has_structural_limit(const Options& options) {
-  return options.mode == Mode::iterative ||
-         (options.mode == Mode::pool && options.when_full == WhenFull::wait);
-}
-
-std::uint64_t limit_of_places(const Options& options) {
-  if (has_structural_limit(options)) return 0;
-  if (options.mode != Mode::pool) return options.max_connections;
-  return std::min<std::uint64_t>(options.max_connections, options.pool.max);
-}
-
 /// Somebody who is to be refused is accepted for that.
 bool may_accept(const Admission& admission) {
   return admission.verdict == Admission::Verdict::admit ||
@@ -42,7 +31,7 @@ bool may_accept(const Admission& admission) {
 
 }  // namespace
 
-Gate::Gate(const ProcessContext& context, Accepting accepting)
+Gate::Gate(const ProcessContext& context, Accepting accepting, std::uint64_t limit)
     : options_(context.options),
       elders_(context.elders),
       pages_(context.pages),
@@ -50,8 +39,8 @@ Gate::Gate(const ProcessContext& context, Accepting accepting)
       index_(context.page_index),
       deciders_(context.peers),
       sources_(pages_.admission.sources ? &*pages_.admission.sources : nullptr),
-      limit_(limit_of_places(options_)),
-      most_each_(options_.mode == Mode::pool ? 1 : options_.max_connections),
+      limit_(limit),
+      most_each_(accepting == Accepting::blocks ? 1 : limit),
       claims_ahead_(accepting == Accepting::polls && options_.when_full == WhenFull::wait) {
   if (options_.admission.accept_rate != 0)
     rate_.emplace((*pages_.admission.words)->next_due, options_.admission.accept_rate,
@@ -65,7 +54,8 @@ AdmissionFacts Gate::facts() const {
 /// Once the doors of all elders are shut they stay so; what the last of them did with the accept
 /// rate holds for us, too.
 bool Gate::elders_have_shut() {
-  if (elders_have_shut_) return true;
+  // Where a process is a connection, the supervisor starts no more of ours than there is room for.
+  if (elders_have_shut_ || (limit_ == 0 && sources_ == nullptr)) return true;
   if (still_accept(elders_)) return false;
   for (const auto& elder : elders_) {
     if (rate_ && elder->admission.words) rate_->take_over((*elder->admission.words)->next_due);

@@ -29,7 +29,8 @@ enum class Accepting { blocks, polls };
 
 class Gate {
  public:
-  Gate(const ProcessContext& context, Accepting accepting);
+  /// `limit` of connections over all processes; 0: it is kept by there being no more processes.
+  Gate(const ProcessContext& context, Accepting accepting, std::uint64_t limit);
 
   Admission before_accept();
   /// Whether before_accept would let somebody in; claims nothing.
@@ -77,7 +78,7 @@ class Gate {
   const std::size_t deciders_;  // processes of this generation that admit, this one included
   SourceTables* const sources_;
   std::optional<AcceptRate> rate_;
-  const std::uint64_t limit_;  // of places; 0: the supervisor starts no more processes than that
+  const std::uint64_t limit_;
   const std::uint64_t most_each_;  // places that one process can have
   const bool claims_ahead_;
   bool elders_have_shut_ = false;

@@ -28,6 +28,10 @@ Source source_of(const PeerAddress& peer) {
   return Source{big_endian(peer.address, 8)};
 }
 
+Source counted_source(const PeerAddress& peer, std::span<const Cidr> exempt) {
+  return contains(exempt, peer) ? Source::uncounted : source_of(peer);
+}
+
 std::string source_text(Source source) {
   if (source == Source::uncounted) return {};
   const auto key = static_cast<std::uint64_t>(source);

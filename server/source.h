@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
+#include "server/cidr.h"
 #include "server/scoreboard.h"
 
 namespace forkecho::server {
@@ -19,6 +21,8 @@ enum class Source : std::uint64_t {
 };
 
 Source source_of(const PeerAddress& peer);
+/// The same, and nobody's in `exempt` is counted.
+Source counted_source(const PeerAddress& peer, std::span<const Cidr> exempt);
 /// "10.0.0.7", "2001:db8:0:1::/64"; "" for uncounted.
 std::string source_text(Source source);
 

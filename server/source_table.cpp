@@ -115,10 +115,11 @@ void SourceTables::clear(std::size_t index) {
   if (madvise(begin, bytes, MADV_REMOVE) != 0) std::memset(begin, 0, bytes);
 }
 
-void SourceTables::protect_all_but(std::size_t index) {
-  const std::size_t own = places_ * sizeof(SourceTable::Entry);
-  const std::size_t begin = index * own;
+void SourceTables::protect_all_but(std::optional<std::size_t> index) {
   auto& memory = entries_.memory();
+  if (!index) return memory.make_read_only(0, memory.size());
+  const std::size_t own = places_ * sizeof(SourceTable::Entry);
+  const std::size_t begin = *index * own;
   memory.make_read_only(0, begin);
   memory.make_read_only(begin + own, memory.size() - begin - own);
 }

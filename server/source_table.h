@@ -11,10 +11,9 @@
 // The hash has a secret seed, so that nobody can choose addresses that collide.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "common/mp/raw_shared.h"
@@ -63,8 +62,8 @@ class SourceTables {
   SourceTable table(std::size_t index) const;
   /// The supervisor's, when the process of table `index` is gone.
   void clear(std::size_t index);
-  /// The calling process can write to no table but `index`.
-  void protect_all_but(std::size_t index);
+  /// The calling process can write to no table but `index`, if any.
+  void protect_all_but(std::optional<std::size_t> index);
   void keep_from_children() { entries_.memory().keep_from_children(); }
 
  private:
