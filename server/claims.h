@@ -43,6 +43,7 @@ struct Claims {
 struct MostRefused {
   Counter source;
   Counter votes;
+  Counter since;  // ns on the monotonic clock: when these votes began
 };
 
 /// What a look at the words of all has shown, the own asking not included.

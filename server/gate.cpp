@@ -93,7 +93,7 @@ void Gate::nobody_came() {
 
 Admission Gate::decide(const PeerAddress& peer) {
   AdmissionFacts known = facts();
-  known.exempt = is_exempt(peer);
+  known.exempt = contains(options_.admission.exempt, peer);
   source_ = sources_ != nullptr && !known.exempt ? source_of(peer) : Source::uncounted;
   if (source_ != Source::uncounted) {
     known.source_limit = options_.admission.max_per_source;
@@ -133,10 +133,6 @@ void Gate::give_back_place() {
   if (limit_ == 0) return;
   --places_;
   announce(Asking::no);
-}
-
-bool Gate::is_exempt(const PeerAddress& peer) const {
-  return !options_.admission.exempt.empty() && contains(options_.admission.exempt, peer);
 }
 
 /// What the others and we have of it: less than `limit` if there is one more of ours now.
@@ -233,6 +229,11 @@ void Gate::refuse(AcceptedClient client, Refusal reason) {
 /// fast majority vote algorithm, 1981).
 void Gate::note_refused(Source source) {
   MostRefused& most = page_.most_refused;
+  const auto now = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+  if (now - most.since.get() > static_cast<std::uint64_t>(sys::Duration(quiet).count())) {
+    most.since.set(now);
+    most.votes.set(0);
+  }
   const auto key = static_cast<std::uint64_t>(source);
   if (most.votes.get() == 0) most.source.set(key);
   most.votes.set(most.source.get() == key ? most.votes.get() + 1 : most.votes.get() - 1);

@@ -56,7 +56,6 @@ class Gate {
   AdmissionFacts facts() const;
   bool elders_have_shut();
   bool is_due() const;
-  bool is_exempt(const PeerAddress& peer) const;
   Admission claim_place_and_token(AdmissionFacts known);
   std::uint64_t claim(Claims::Asking what, Source source, std::uint64_t limit);
   void announce(Claims::Asking what);

@@ -191,6 +191,10 @@ void Generations::for_each_slot(const std::function<void(const Slot&)>& visit) c
   for_each([&](const ProcessTree& tree) { tree.for_each_slot(visit); });
 }
 
+void Generations::for_each_pages(const std::function<void(const GenerationPages&)>& visit) const {
+  for_each([&](const ProcessTree& tree) { visit(*tree.pages()); });
+}
+
 bool Generations::is_busy() const {
   return is_replacing() || !elders_.empty() || current_.tree->is_busy();
 }

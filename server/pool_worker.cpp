@@ -49,6 +49,7 @@ class PoolWorker {
       : options_(context.options),
         listeners_(context.listeners),
         gate_(context, Accepting::blocks, limit_of(options_)),
+        door_(context.page().door),
         book_(context.page().book),
         slot_(context.page().slot),
         serve_options_{
@@ -120,11 +121,13 @@ class PoolWorker {
     const Admission admission = admit(client.peer);
     if (admission.verdict == Admission::Verdict::refuse)
       return gate_.refuse(std::move(client), admission.reason);
+    serve_behind(&door_);
     become_busy(client.peer);
     book_.record(serve_connection(client.socket.get(), serve_options_, slot_.meter));
     client.socket.reset();
     gate_.ended(gate_.source());
     become_idle();
+    serve_behind(nullptr);
   }
 
   /// Whoever blocks in accept learns only with the client that it should have waited; the client
@@ -164,6 +167,7 @@ class PoolWorker {
   const Options& options_;
   const std::span<const Listener> listeners_;
   Gate gate_;
+  std::atomic<Door>& door_;
   Book& book_;
   Slot& slot_;
   const ServeOptions serve_options_;

@@ -29,7 +29,8 @@ RefusedCounts difference(const RefusedCounts& now, const RefusedCounts& before) 
 }  // namespace
 
 std::optional<std::string> RefusalLog::note(sys::Clock::time_point now,
-                                            const RefusedCounts& refused, Source most) {
+                                            const RefusedCounts& refused,
+                                            const std::function<Source()>& most) {
   const RefusedCounts untold = difference(refused, told_);
   if (!since_) {
     if (sum_of(untold) != 0) since_ = now;
@@ -43,7 +44,7 @@ std::optional<std::string> RefusalLog::note(sys::Clock::time_point now,
   since_ = sum_of(untold) == 0 ? std::nullopt : std::optional(now);
   // The very first has its own line already.
   if (sum_of(untold) < (is_first ? 2U : 1U)) return std::nullopt;
-  return refusal_summary(untold, seconds, most);
+  return refusal_summary(untold, seconds, most());
 }
 
 std::string refusal_summary(const RefusedCounts& refused, std::int64_t seconds, Source most) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,7 +27,7 @@ class RefusalLog {
   /// Call on every tick. The line that is due, if any. `most` is the source of most of them, as far
   /// as is known.
   std::optional<std::string> note(sys::Clock::time_point now, const RefusedCounts& refused,
-                                  Source most);
+                                  const std::function<Source()>& most);
 
  private:
   RefusedCounts told_{};

@@ -34,6 +34,7 @@ struct Status {
   BookTotals books;
   ChildCounts children;
   std::vector<GenerationView> generations = {};
+  bool stress = false;  // stress.h
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };
