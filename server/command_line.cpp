@@ -98,6 +98,30 @@ void add_pool(CLI::App& app, Options& options) {
       ->capture_default_str();
 }
 
+void add_admission(CLI::App& app, AdmissionOptions& options) {
+  app.add_option("--max-per-source", options.max_per_source,
+                 "Connections of one IPv4 address or one IPv6 /64 at most; 0 = off")
+      ->check(CLI::Range(0U, 1U << 22))
+      ->capture_default_str();
+  app.add_option_function<std::vector<std::string>>(
+         "--exempt",
+         [&options](const std::vector<std::string>& texts) {
+           options.exempt.clear();
+           for (const std::string& text : texts) options.exempt.push_back(parse_cidr(text).cidr);
+         },
+         "An address or block such as 10.0.0.0/8 that --max-per-source does not hold for, and that "
+         "is not refused for --accept-rate; repeatable")
+      ->check(CLI::Validator([](std::string& text) { return parse_cidr(text).error; }, ""));
+  app.add_option("--accept-rate", options.accept_rate,
+                 "Connections admitted per second at most, over all processes; 0 = off")
+      ->check(CLI::Range(0U, 1000000U))
+      ->capture_default_str();
+  app.add_option("--accept-burst", options.accept_burst,
+                 "Connections that --accept-rate lets in at once")
+      ->check(CLI::Range(1U, 1000000U))
+      ->default_str("those of a tenth of a second");
+}
+
 void add_limits(CLI::App& app, Texts& texts, Options& options) {
   app.add_option("--max-connections", options.max_connections, "Connections served at once at most")
       ->check(CLI::Range(1U, 1U << 22))
@@ -105,6 +129,7 @@ void add_limits(CLI::App& app, Texts& texts, Options& options) {
   add_parsed(app, texts, "--when-full", options.when_full, parse_when_full, "one of wait, refuse",
              "wait",
              "wait: leave clients in the kernel's queue; refuse: accept, close and count them");
+  add_admission(app, options.admission);
   add_duration(app, texts, "--first-byte-timeout", options.timeouts.first_byte,
                "For a client's first byte");
   add_duration(app, texts, "--idle-timeout", options.timeouts.idle, "For a client's next byte");
@@ -114,6 +139,9 @@ void add_limits(CLI::App& app, Texts& texts, Options& options) {
                "For a connection as a whole");
   add_duration(app, texts, "--drain-timeout", options.timeouts.drain,
                "For open connections after TERM");
+  add_duration(app, texts, "--stress-timeout", options.timeouts.stress,
+               "For first byte and next byte at most, while 90 % of --max-connections are in use "
+               "and until it is below 75 %");
 }
 
 void add_confinement(CLI::App& app, Texts& texts, ConfinementOptions& confinement) {
@@ -206,6 +234,11 @@ std::string find_contradiction(const Options& options) {
   if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
   if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
   if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
+  if (options.admission.accept_burst != 0 && options.admission.accept_rate == 0)
+    return "--accept-burst means nothing without --accept-rate";
+  if (!options.admission.exempt.empty() && options.admission.max_per_source == 0 &&
+      options.admission.accept_rate == 0)
+    return "--exempt means nothing without --max-per-source or --accept-rate";
   if (options.listen.size() > max_listeners)
     return "more than " + std::to_string(max_listeners) + " --listen addresses";
   if (const std::string wrong = find_contradiction(options.confinement, geteuid()); !wrong.empty())

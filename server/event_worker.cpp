@@ -16,8 +16,8 @@
 #include "common/log/log.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
-#include "server/admission.h"
 #include "server/event_session.h"
+#include "server/gate.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
@@ -31,19 +31,19 @@ constexpr int accept_batch = 16;
 /// Timeouts are kept to this precision: the sessions are looked through once in it.
 constexpr auto sweep_period = std::chrono::milliseconds(50);
 constexpr auto resource_pause = std::chrono::milliseconds(100);
+/// As in the acceptor.
+constexpr auto last_call_after = std::chrono::seconds(4);
 
 class EventWorker {
  public:
   explicit EventWorker(const ProcessContext& context)
       : options_(context.options),
         listeners_(context.listeners),
-        pages_(context.pages),
         page_(context.page()),
         book_(page_.book),
         slot_(page_.slot),
-        elders_(context.elders),
-        index_(static_cast<unsigned>(context.page_index)),
-        peers_(context.peers),
+        gate_(context, Accepting::polls, options_.max_connections),
+        stress_(context.pages.admission.stress ? &**context.pages.admission.stress : nullptr),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
         epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
@@ -59,6 +59,7 @@ class EventWorker {
 
   void run() {
     while (!done()) {
+      follow_wish();
       if (retired()) page_.door.store(Door::shut, std::memory_order_release);
       watch_listeners(may_accept());
       wait_for_events();
@@ -76,19 +77,16 @@ class EventWorker {
     return leaving() && (queue_empty_ || door_closed_ || retired()) && sessions_.empty();
   }
 
-  bool may_accept() const {
-    if (retired() || now_ < pause_until_ || door_closed_ || still_accept(elders_)) return false;
-    return has_room() || (options_.when_full == WhenFull::refuse && all_are_full());
+  bool may_accept() {
+    return !retired() && now_ >= pause_until_ && !door_closed_ && gate_.is_open();
   }
 
-  /// Each worker has a part of what the elders leave, which only grows.
-  bool has_room() const {
-    const std::uint64_t left = what_is_left(options_.max_connections, active_in(elders_));
-    return sessions_.size() < share_of_limit(left, index_, peers_);
-  }
-
-  bool all_are_full() const {
-    return active_in(pages_) + active_in(elders_) >= options_.max_connections;
+  void follow_wish() {
+    const Wish wish = current_wish();
+    if (wish >= Wish::drain) gate_.set_closing(Closing::draining);
+    if (wish != Wish::finish) return;
+    if (last_call_.is_never()) last_call_ = sys::Deadline::after(last_call_after);
+    if (last_call_.passed()) gate_.set_closing(Closing::last_call);
   }
 
   void watch_listeners(bool wanted) {
@@ -111,7 +109,11 @@ class EventWorker {
   int timeout_ms() const {
     if (leaving() && !queue_empty_ && watching_listeners_) return 0;
     const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
-    return must_sweep ? static_cast<int>(sweep_period.count()) : -1;
+    if (!must_sweep) return -1;
+    const int sweep = static_cast<int>(sweep_period.count());
+    if (watching_listeners_ || retired()) return sweep;
+    const int look = gate_.look_again().poll_timeout_ms();
+    return look < 0 ? sweep : std::min(sweep, look);
   }
 
   void handle_events() {
@@ -141,7 +143,9 @@ class EventWorker {
 
   void accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch && may_accept(); ++i) {
+      if (gate_.before_accept().verdict != Admission::Verdict::admit) return;
       AcceptResult accepted = listener.accept();
+      if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
@@ -151,23 +155,21 @@ class EventWorker {
   }
 
   void admit(AcceptedClient client) {
-    if (!has_room()) {
-      shutdown(client.socket.get(), SHUT_WR);
-      recv(client.socket.get(), nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
-      book_.record(Refusal::full);
-      return;
-    }
+    const Admission admission = gate_.decide(client.peer);
+    if (admission.verdict == Admission::Verdict::refuse)
+      return gate_.refuse(std::move(client), admission.reason);
     const int fd = client.socket.get();
     epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
     check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    sessions_.emplace(fd,
-                      Watched{.session = EventSession(std::move(client.socket), options_, now_)});
+    sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_),
+                                  .source = gate_.source()});
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }
 
   struct Watched {
     EventSession session;
+    Source source;
     bool for_room = false;  // watched for room to send, instead of for input
   };
 
@@ -207,9 +209,10 @@ class EventWorker {
 
   void sweep() {
     next_sweep_ = now_ + sweep_period;
+    const bool stressed = stress_ != nullptr && stress_->load(std::memory_order_relaxed);
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      watched.session.check_timeouts(now_, slot_.meter);
+      watched.session.check_timeouts(now_, slot_.meter, stressed);
       settle(watched);
     }
   }
@@ -219,6 +222,7 @@ class EventWorker {
       const auto found = sessions_.find(fd);
       if (found == sessions_.end()) continue;
       book_.record(*found->second.session.ending());
+      gate_.ended(found->second.source);
       sessions_.erase(found);  // closes, which also ends the watch
       if (sessions_.empty()) slot_.enter(SlotState::idle);
     }
@@ -235,13 +239,11 @@ class EventWorker {
 
   const Options& options_;
   const std::span<const Listener> listeners_;
-  mp::RawArray<ProcessPage>& pages_;
   ProcessPage& page_;
   Book& book_;
   Slot& slot_;
-  const Elders& elders_;
-  const unsigned index_;
-  const unsigned peers_;
+  Gate gate_;
+  const std::atomic<bool>* const stress_;
   std::vector<char> input_;
   std::vector<char> scratch_;
   sys::Descriptor epoll_;
@@ -253,6 +255,7 @@ class EventWorker {
   bool watching_listeners_ = false;
   bool queue_empty_ = false;  // while leaving: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
+  sys::Deadline last_call_ = sys::Deadline::never();
   TimePoint now_ = sys::Clock::now();
   TimePoint next_sweep_ = now_;
   TimePoint pause_until_ = now_;

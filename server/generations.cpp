@@ -195,6 +195,10 @@ void Generations::make_memory_read_only() {
   for_each([](ProcessTree& tree) { tree.make_memory_read_only(); });
 }
 
+void Generations::for_each_pages(const std::function<void(const GenerationPages&)>& visit) const {
+  for_each([&](const ProcessTree& tree) { visit(*tree.pages()); });
+}
+
 bool Generations::is_busy() const {
   return is_replacing() || !elders_.empty() || current_.tree->is_busy();
 }

@@ -72,6 +72,8 @@ class Generations {
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   void make_memory_read_only();
   bool is_busy() const;
+  /// For what the supervisor tells all processes, or reads of them (admission_watch.h).
+  void for_each_pages(const std::function<void(const GenerationPages&)>& visit) const;
   /// The current one first, then the older ones, the youngest first.
   std::vector<GenerationView> views() const;
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 #include <string>
 
 #include "common/log/log.h"
@@ -34,6 +35,16 @@ void forget_supervisors_handlers() {
   }
 }
 
+/// Against this process: it writes to no table but its own, and to nothing that the supervisor
+/// alone says.
+void protect(AdmissionMemory& admission, std::optional<std::size_t> own) {
+  if (admission.sources) admission.sources->protect_all_but(own);
+  if (admission.stress) {
+    auto& memory = admission.stress->memory();
+    memory.make_read_only(0, memory.size());
+  }
+}
+
 }  // namespace
 
 void settle_in(const CommonContext& context, std::string_view title) {
@@ -57,7 +68,9 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   const std::size_t own = context.page_index * sizeof(ProcessPage);
   memory.make_read_only(0, own);
   memory.make_read_only(own + sizeof(ProcessPage), memory.size() - own - sizeof(ProcessPage));
+  protect(context.pages.admission, context.page_index);
   for (const auto& elder : context.elders) {
+    protect(elder->admission, std::nullopt);
     elder->memory().make_read_only(0, elder->memory().size());
   }
 }

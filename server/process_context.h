@@ -19,7 +19,7 @@ namespace forkecho::server {
 struct ProcessContext {
   const Options& options;
   std::span<const Listener> listeners;
-  mp::RawArray<ProcessPage>& pages;
+  GenerationPages& pages;
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;

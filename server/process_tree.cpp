@@ -65,7 +65,7 @@ ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
       listeners_(listeners),
       confinement_(options_->confinement),
       seats_(seat_count(*options_)),
-      pages_(std::make_shared<GenerationPages>(seats_.size() + 1)),
+      pages_(std::make_shared<GenerationPages>(seats_.size() + 1, *options_)),
       elders_(std::move(elders)),
       not_before_(sys::Deadline::after(sys::Duration::zero())) {}
 
@@ -187,11 +187,14 @@ void ProcessTree::close_book(Seat& seat) {
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
                         .slots = std::move(seat.slots)});
+    adopt_sources(orphans_.back());
     reap_orphans();
   } else {
     closed_.crashed += book.active();
     ++closed_.reaped;
   }
+  // Only now, when whom it leaves is counted elsewhere: others decide by what they see.
+  if (pages_->admission.sources) pages_->admission.sources->clear(index_of(seat));
   std::destroy_at(&page);
   std::construct_at(&page);
 }
@@ -227,6 +230,9 @@ void ProcessTree::reap_orphans() {
         // What is open still had no process any more when its acceptor died.
         closed_.crashed += orphans.open;
         closed_.reaped += orphans.unreaped;
+        for (const Slot& slot : orphans.slots->all()) {
+          if (slot.state.load(std::memory_order_relaxed) != SlotState::free) forget_source(slot);
+        }
         return true;
       } else {
         return false;
@@ -243,9 +249,26 @@ void ProcessTree::publish_adopted() {
   own_page().book.accepted.set(open);
 }
 
+void ProcessTree::adopt_sources(const Orphans& orphans) {
+  auto& sources = pages_->admission.sources;
+  if (!sources) return;
+  for (const Slot& slot : orphans.slots->all()) {
+    if (slot.state.load(std::memory_order_relaxed) == SlotState::free) continue;
+    const Source source = counted_source(slot.peer, options_->admission.exempt);
+    if (source != Source::uncounted) sources->table(seats_.size()).add(source);
+  }
+}
+
+void ProcessTree::forget_source(const Slot& slot) {
+  auto& sources = pages_->admission.sources;
+  if (sources)
+    sources->table(seats_.size()).remove(counted_source(slot.peer, options_->admission.exempt));
+}
+
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
+    forget_source(slot);
     closed_.bytes_in += slot.meter.bytes_in.get();
     closed_.bytes_out += slot.meter.bytes_out.get();
     slot.state.store(SlotState::free, std::memory_order_relaxed);

@@ -126,6 +126,8 @@ class ProcessTree {
   void reap_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   void publish_adopted();
+  void adopt_sources(const Orphans& orphans);
+  void forget_source(const Slot& slot);
   void replace_dead();
   void resize_pool();
   void spawn(unsigned count);

@@ -20,6 +20,7 @@
 
 #include "common/sys/deadline.h"
 #include "server/book.h"
+#include "server/claims.h"
 #include "server/fork_times.h"
 
 namespace forkecho::server {
@@ -79,6 +80,8 @@ struct alignas(4096) ProcessPage {
   std::atomic<std::uint64_t> log_lost;  // lines of this process that could not be written
   Counter access_log_lost;              // the same
   std::atomic<Door> door;
+  Claims claims;
+  MostRefused most_refused;
 };
 static_assert(sizeof(ProcessPage) == 4096);
 

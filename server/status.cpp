@@ -143,6 +143,7 @@ ordered_json to_json(const Status& status) {
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
           {"generations", to_json(status.generations)},
           {"metrics", metrics(status)},
+          {"stress", status.stress},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

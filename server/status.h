@@ -44,6 +44,7 @@ struct Status {
   std::uint64_t access_log_lost = 0;
   std::string metrics = {};  // where they are served; empty: nowhere
   pid_t exporter = 0;        // who serves them; 0: nobody
+  bool stress = false;       // stress.h
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

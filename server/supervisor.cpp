@@ -16,6 +16,7 @@
 #include "common/mp/orphans.h"
 #include "common/mp/reap.h"
 #include "common/sys/process_title.h"
+#include "server/admission_watch.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
 #include "server/exporter_keeper.h"
@@ -228,7 +229,8 @@ class Supervisor {
   Clock::duration time_to_next_tick() const {
     if (state_ >= State::draining) return drain_tick;
     if (generations_.is_replacing()) return replacing_tick;
-    if (generations_.is_busy()) return busy_tick;
+    if (generations_.is_busy() || AdmissionWatch::needs_short_ticks(generations_.options()))
+      return busy_tick;
     return std::min<Clock::duration>(quiet_tick, manager_.longest_pause());
   }
 
@@ -246,6 +248,7 @@ class Supervisor {
     take_in_the_dead();
     maintain_exporter();
     tell_of_lost_lines();
+    admissions_.tick(generations_, generations_.totals(), Clock::now());
     switch (state_) {
       case State::starting:
         break;
@@ -389,6 +392,7 @@ class Supervisor {
                   .generations = generations_.views(),
                   .metrics = exporter_ ? exporter_->address() : "",
                   .exporter = exporter_ ? exporter_->pid() : 0,
+                  .stress = admissions_.stressed(),
                   .slots = {},
                   .slots_omitted = 0};
     status.log_lost = status.books.log_lost + log::dropped();
@@ -416,6 +420,7 @@ class Supervisor {
   const PidFile pid_file_;
   const std::vector<Listener> listeners_;
   Generations generations_;
+  AdmissionWatch admissions_;
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::signal_set other_signals_;
