@@ -65,6 +65,7 @@ struct Options {
   std::string pidfile;
   log::Options log;
   std::size_t status_slots = 1000;
+  sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

@@ -97,6 +97,7 @@ ordered_json to_json(const Status& status) {
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
           {"generations", to_json(status.generations)},
+          {"upgrade", {{"predecessors", status.predecessors}}},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

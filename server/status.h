@@ -34,6 +34,7 @@ struct Status {
   BookTotals books;
   ChildCounts children;
   std::vector<GenerationView> generations = {};
+  std::vector<pid_t> predecessors = {};  // daemons that were replaced and still serve whom they had
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };
