@@ -186,6 +186,8 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   add_control(app, command.control);
   app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")
       ->default_str("beside the control socket");
+  add_duration(app, texts, "--upgrade-timeout", options.upgrade_timeout,
+               "For a new program to be ready, before an upgrade is given up");
   app.add_option("--slots", options.status_slots, "Lines of the status page at most")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -270,6 +272,9 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   add_control(*stop, command.control);
   stop->add_flag("--now", command.now, "End at once instead of draining");
   add_duration(*stop, texts, "--timeout", command.timeout, "Wait no longer than this");
+  CLI::App* upgrade = app.add_subcommand(
+      "upgrade", "Replace the daemon by its program's new version; returns once that one serves");
+  add_control(*upgrade, command.control);
   CLI::App* status = app.add_subcommand("status", "Show what the daemon does");
   add_control(*status, command.control);
   status->add_flag("--json", command.json, "As one JSON object");
@@ -292,11 +297,12 @@ Parsed parse_command_line(int argc, const char* const* argv) {
     return usage_error(error.what());
   }
   if (app.get_subcommands().empty())
-    return usage_error("A subcommand is required: run, start, stop or status");
-  command.verb = run->parsed()     ? Verb::run
-                 : start->parsed() ? Verb::start
-                 : stop->parsed()  ? Verb::stop
-                                   : Verb::status;
+    return usage_error("A subcommand is required: run, start, stop, upgrade or status");
+  command.verb = run->parsed()       ? Verb::run
+                 : start->parsed()   ? Verb::start
+                 : stop->parsed()    ? Verb::stop
+                 : upgrade->parsed() ? Verb::upgrade
+                                     : Verb::status;
   if (run->parsed() || start->parsed())
     fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
   if (const std::string wrong = find_contradiction(command.options); !wrong.empty())

@@ -10,7 +10,7 @@
 
 namespace forkecho::server {
 
-enum class Verb { run, start, stop, status };
+enum class Verb { run, start, stop, upgrade, status };
 
 struct CommandLine {
   Verb verb = Verb::run;

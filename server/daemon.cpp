@@ -57,7 +57,7 @@ void leave_the_terminal() {
   mp::leave(static_cast<int>(code));
 }
 
-void run_in_background(const Options& options, Inheritance inherited, mp::Connection& starter) {
+void run_in_background(const Options& options, Inheritance&& inherited, mp::Connection& starter) {
   setsid();
   try {
     const auto on_ready = [&] {
@@ -74,7 +74,12 @@ void run_in_background(const Options& options, Inheritance inherited, mp::Connec
 
 }  // namespace
 
-void start_daemon(const Options& options, Inheritance inherited) {
+void start_daemon(const Options& options, Inheritance&& inherited) {
+  // In the place of a daemon that was started so: the process is all that it has to be.
+  if (inherited.is_handover())
+    return run_supervisor(
+        options, [] {}, std::move(inherited));
+
   mp::Pipe pipe(mp::Duplex::no);
   mp::Process daemon([&] {
     pipe.first.close();
@@ -101,6 +106,15 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
         ExitCode::system,
         "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");
   }
+}
+
+void upgrade_daemon(const std::string& control) {
+  const std::string answer = ControlClient(control).ask("upgrade", sys::Deadline::never());
+  if (answer == "ok\n") return;
+  constexpr std::string_view prefix = "error: ";
+  std::string line = answer.starts_with(prefix) ? answer.substr(prefix.size()) : answer;
+  if (line.ends_with('\n')) line.pop_back();
+  throw FatalError(ExitCode::system, line);
 }
 
 std::string daemon_status(const std::string& control, bool json) {

@@ -13,12 +13,17 @@ namespace forkecho::server {
 
 /// Starts the daemon in a session of its own and returns once it listens; throws what kept it from
 /// that as FatalError, with the daemon's own exit code.
-void start_daemon(const Options& options, Inheritance inherited = {});
+void start_daemon(const Options& options, Inheritance&& inherited = {});
 
 /// Asks the daemon at `control` to drain (or, `now`, to end at once) and returns when it is gone.
 /// Throws FatalError(unavailable) when nobody answers, FatalError(system) when it is still there at
 /// the deadline.
 void stop_daemon(const std::string& control, bool now, sys::Deadline deadline);
+
+/// Has the daemon at `control` replaced by the program that lies at its path now, and returns when
+/// that one has taken over. Throws FatalError: unavailable when nobody answers, system with the
+/// reason when nothing has changed.
+void upgrade_daemon(const std::string& control);
 
 /// The daemon's status: JSON on one line, or text for a person.
 std::string daemon_status(const std::string& control, bool json);

@@ -155,6 +155,10 @@ void Generations::maintain_drain() {
   drop_the_empty();
 }
 
+void Generations::retire_all() {
+  for_each([](ProcessTree& tree) { tree.retire_all(); });
+}
+
 void Generations::tell(int signal, int orphans_signal) {
   for_each([=](ProcessTree& tree) { tree.tell(signal, orphans_signal); });
 }

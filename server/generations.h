@@ -64,6 +64,8 @@ class Generations {
   bool take_ended(pid_t pid);
   void maintain();
   void maintain_drain();
+  /// Everyone accepts nobody more and leaves, see ProcessTree; maintain repeats it.
+  void retire_all();
   void tell(int signal, int orphans_signal);
   void kill_all();
   bool empty() const;

@@ -102,6 +102,7 @@ struct Options {
   ConfinementOptions confinement;
   std::string metrics;     // where metrics are served; empty: nowhere
   std::string access_log;  // file; empty: none
+  sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

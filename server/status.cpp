@@ -144,6 +144,7 @@ ordered_json to_json(const Status& status) {
           {"generations", to_json(status.generations)},
           {"metrics", metrics(status)},
           {"stress", status.stress},
+          {"upgrade", {{"predecessors", status.predecessors}}},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

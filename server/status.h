@@ -42,9 +42,10 @@ struct Status {
   std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
   std::uint64_t log_lost = 0;                                  // lines that could not be written
   std::uint64_t access_log_lost = 0;
-  std::string metrics = {};  // where they are served; empty: nowhere
-  pid_t exporter = 0;        // who serves them; 0: nobody
-  bool stress = false;       // stress.h
+  std::string metrics = {};              // where they are served; empty: nowhere
+  pid_t exporter = 0;                    // who serves them; 0: nobody
+  bool stress = false;                   // stress.h
+  std::vector<pid_t> predecessors = {};  // daemons that were replaced and still serve whom they had
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

@@ -33,6 +33,7 @@ TEST(CommandLine, Verbs) {
   EXPECT_EQ(parse({"run"}).command->verb, Verb::run);
   EXPECT_EQ(parse({"start"}).command->verb, Verb::start);
   EXPECT_EQ(parse({"stop"}).command->verb, Verb::stop);
+  EXPECT_EQ(parse({"upgrade"}).command->verb, Verb::upgrade);
   EXPECT_EQ(parse({"status"}).command->verb, Verb::status);
 }
 
@@ -51,6 +52,7 @@ TEST(CommandLine, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(options.transform, Transform::unicode);
   EXPECT_EQ(options.connections_per_worker_life, 0U);
   EXPECT_EQ(options.status_slots, 1000U);
+  EXPECT_EQ(options.upgrade_timeout, 30s);
   EXPECT_EQ(options.control, default_control_path());
   EXPECT_EQ(options.pidfile, beside_control(default_control_path(), ".pid"));
   EXPECT_EQ(options.log.file, "");
@@ -95,6 +97,7 @@ TEST(CommandLine, EachOptionSetsItsOwn) {
   EXPECT_EQ(options_of({"--control", "/c.sock"}).pidfile, "/c.pid");
   EXPECT_EQ(options_of({"--control", "/c.sock", "--pidfile", "/p"}).pidfile, "/p");
   EXPECT_EQ(options_of({"--slots", "5"}).status_slots, 5U);
+  EXPECT_EQ(options_of({"--upgrade-timeout", "5s"}).upgrade_timeout, 5s);
   EXPECT_EQ(options_of({"--log-level", "error"}).log.level, log::Level::error);
   EXPECT_EQ(options_of({"--log-format", "json"}).log.format, log::Format::json);
   EXPECT_EQ(options_of({"--log-file", "/l"}).log.file, "/l");
