@@ -108,13 +108,17 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
   }
 }
 
-void upgrade_daemon(const std::string& control) {
-  const std::string answer = ControlClient(control).ask("upgrade", sys::Deadline::never());
-  if (answer == "ok\n") return;
-  constexpr std::string_view prefix = "error: ";
-  std::string line = answer.starts_with(prefix) ? answer.substr(prefix.size()) : answer;
-  if (line.ends_with('\n')) line.pop_back();
-  throw FatalError(ExitCode::system, line);
+void ask_daemon(const std::string& control, const std::string& request, sys::Deadline deadline) {
+  constexpr std::string_view refusal = "error: ";
+  constexpr std::string_view bad_config = "configuration: ";
+  std::string answer = ControlClient(control).ask(request, deadline);
+  while (answer.ends_with('\n')) answer.pop_back();
+  if (answer == "ok") return;
+  std::string_view line = answer;
+  if (line.starts_with(refusal)) line.remove_prefix(refusal.size());
+  const bool config = line.starts_with(bad_config);
+  if (config) line.remove_prefix(bad_config.size());
+  throw FatalError(config ? ExitCode::config : ExitCode::system, std::string(line));
 }
 
 std::string daemon_status(const std::string& control, bool json) {

@@ -2,6 +2,7 @@
 // ask one for its status.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "common/sys/deadline.h"
@@ -20,10 +21,14 @@ void start_daemon(const Options& options, Inheritance&& inherited = {});
 /// the deadline.
 void stop_daemon(const std::string& control, bool now, sys::Deadline deadline);
 
-/// Has the daemon at `control` replaced by the program that lies at its path now, and returns when
-/// that one has taken over. Throws FatalError: unavailable when nobody answers, system with the
-/// reason when nothing has changed.
-void upgrade_daemon(const std::string& control);
+/// For what takes the daemon some time; its own bounds are shorter.
+inline constexpr auto request_patience = std::chrono::seconds(60);
+
+/// Asks the daemon at `control` for something (`reload`, ...: control_socket.h) and returns once it
+/// is done. Throws FatalError: with the daemon's own line when it cannot do it (config for a
+/// configuration that cannot be used, else system), unavailable when nobody
+/// answers before the deadline.
+void ask_daemon(const std::string& control, const std::string& request, sys::Deadline deadline);
 
 /// The daemon's status: JSON on one line, or text for a person.
 std::string daemon_status(const std::string& control, bool json);

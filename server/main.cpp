@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -25,6 +26,16 @@ void print(const std::string& text) {
     sys::throw_errno(errno, "cannot write standard output");
 }
 
+void check(const CommandLine& command) {
+  const std::string wrong = find_unusable(command.options);
+  const auto& said = command.from_config;
+  const bool by_file = std::find(said.begin(), said.end(), "listen") != said.end();
+  if (!wrong.empty())
+    throw FatalError(by_file ? ExitCode::config : ExitCode::usage,
+                     (by_file ? command.config + ": " : "") + wrong);
+  print("the configuration can be used\n");
+}
+
 void execute(const CommandLine& command, Inheritance&& inherited) {
   switch (command.verb) {
     case Verb::run:
@@ -38,12 +49,19 @@ void execute(const CommandLine& command, Inheritance&& inherited) {
                              ? sys::Deadline::never()
                              : sys::Deadline::after(command.timeout));
     case Verb::upgrade:
-      return upgrade_daemon(command.control);
+      // Bounded by the daemon's own --upgrade-timeout, which may be none.
+      return ask_daemon(command.control, "upgrade", sys::Deadline::never());
     case Verb::status:
       if (command.watch)
         return watch_status(
             {.control = command.control, .every = command.every, .json = command.json});
       return print(daemon_status(command.control, command.json));
+    case Verb::check:
+      return check(command);
+    case Verb::reload:
+      return ask_daemon(command.control, "reload", sys::Deadline::after(request_patience));
+    case Verb::reopen_logs:
+      return ask_daemon(command.control, "reopen-logs", sys::Deadline::after(request_patience));
   }
 }
 
