@@ -267,6 +267,10 @@ void PrintTo(const BadProgram& bad, std::ostream* out) {
   *out << bad.name;
 }
 
+std::string name_of_program(const testing::TestParamInfo<BadProgram>& info) {
+  return info.param.name;
+}
+
 class UpgradeToABadProgram : public testing::TestWithParam<BadProgram> {};
 INSTANTIATE_TEST_SUITE_P(
     Upgrade, UpgradeToABadProgram,
@@ -284,7 +288,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadProgram{"knows_no_handover",
                    "#!/bin/sh\nunset FORKECHOD_HANDOVER\nexec '" + forkechod + "' \"$@\"\n", 0755,
                    "exit code 69"}),
-    [](const auto& info) { return info.param.name; });
+    name_of_program);
 
 TEST_P(UpgradeToABadProgram, ChangesNothing) {
   UpgradableDaemon daemon({"--upgrade-timeout", "700ms"});

@@ -22,13 +22,20 @@ using Kind = SuccessorReport::Kind;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+SuccessorReport ready(std::vector<int> taken) {
+  return {.kind = Kind::ready, .taken = std::move(taken), .code = ExitCode::ok, .line = {}};
+}
+SuccessorReport error(ExitCode code, std::string line) {
+  return {.kind = Kind::error, .taken = {}, .code = code, .line = std::move(line)};
+}
+SuccessorReport done() {
+  return {.kind = Kind::done, .taken = {}, .code = ExitCode::ok, .line = {}};
+}
+
 TEST(SuccessorReport, ComesOutOfItsMessageAsItWent) {
   for (const SuccessorReport& report :
-       {SuccessorReport{.kind = Kind::ready, .taken = {5, 7, 11}},
-        SuccessorReport{.kind = Kind::ready, .taken = {}},
-        SuccessorReport{.kind = Kind::error, .code = ExitCode::usage, .line = "no such option"},
-        SuccessorReport{.kind = Kind::error, .code = ExitCode::config, .line = ""},
-        SuccessorReport{.kind = Kind::done}}) {
+       {ready({5, 7, 11}), ready({}), error(ExitCode::usage, "no such option"),
+        error(ExitCode::config, ""), done()}) {
     EXPECT_EQ(decode_report(encode(report)), report) << encode(report);
   }
 }
@@ -41,9 +48,8 @@ TEST(SuccessorReport, OfAnotherFormIsNotUnderstood) {
 }
 
 TEST(SuccessorReport, StaysWithinTheLongestMessage) {
-  const SuccessorReport report{
-      .kind = Kind::error, .code = ExitCode::bug, .line = std::string(2 * longest_message, 'x')};
-  EXPECT_EQ(encode(report).size(), longest_message);
+  EXPECT_EQ(encode(error(ExitCode::bug, std::string(2 * longest_message, 'x'))).size(),
+            longest_message);
 }
 
 /// An upgrade whose new program is a shell script; what came of it, in words.
