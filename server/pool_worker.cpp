@@ -117,10 +117,10 @@ class PoolWorker {
   }
 
   void serve(AcceptedClient client) {
-    ++served_;
     const Admission admission = admit(client.peer);
     if (admission.verdict == Admission::Verdict::refuse)
       return gate_.refuse(std::move(client), admission.reason);
+    ++served_;
     serve_behind(&door_);
     become_busy(client.peer);
     book_.record(serve_connection(client.socket.get(), serve_options_, slot_.meter));

@@ -186,13 +186,13 @@ class Supervisor {
     });
   }
 
-  void keep_exporter(const std::string& address) {
-    const pid_t supervisor = getpid();
-    exporter_.emplace(
-        address, [this, supervisor](std::span<const Listener> listeners, const std::string& title) {
-          generations_.make_memory_read_only();
-          settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
-        });
+  void keep_exporter(const std::string& address, std::list<Inheritance::Socket>& inherited) {
+    const auto settle = [this, supervisor = getpid()](std::span<const Listener> listeners,
+                                                      const std::string& title) {
+      generations_.make_memory_read_only();
+      settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+    };
+    exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
 
   void maintain_exporter() {

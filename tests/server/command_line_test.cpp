@@ -209,6 +209,44 @@ TEST(CommandLine, OneSizeOfThePoolAloneIsNoContradictionToTheDefaults) {
   EXPECT_EQ(options_of({"--pool-max-spare", "1"}).pool.max_spare, 1U);
 }
 
+TEST(CommandLine, WhoIsLetIn) {
+  const AdmissionOptions off = options_of({}).admission;
+  EXPECT_EQ(off.max_per_source, 0U);
+  EXPECT_EQ(off.accept_rate, 0U);
+  EXPECT_TRUE(off.exempt.empty());
+  EXPECT_EQ(options_of({"--max-per-source", "9"}).admission.max_per_source, 9U);
+  EXPECT_EQ(options_of({"--accept-rate", "200"}).admission.accept_rate, 200U);
+  EXPECT_EQ(options_of({"--accept-rate", "200"}).admission.burst(), 20U);
+  EXPECT_EQ(options_of({"--accept-rate", "2"}).admission.burst(), 1U);
+  EXPECT_EQ(options_of({"--accept-rate", "2", "--accept-burst", "7"}).admission.burst(), 7U);
+  const auto exempt =
+      options_of({"--max-per-source", "1", "--exempt", "10.0.0.0/8", "--exempt", "::1"})
+          .admission.exempt;
+  EXPECT_EQ(exempt, (std::vector{parse_cidr("10.0.0.0/8").cidr, parse_cidr("::1").cidr}));
+  EXPECT_EQ(options_of({}).timeouts.stress, 0s);
+  EXPECT_EQ(options_of({"--stress-timeout", "10s"}).timeouts.stress, 10s);
+}
+
+TEST(CommandLine, WhoIsLetInWrongly) {
+  for (const auto& arguments : {std::vector{"run", "--max-per-source", "-1"},
+                                {"run", "--max-per-source", "x"},
+                                {"run", "--accept-rate", "1000001"},
+                                {"run", "--accept-rate", "5", "--accept-burst", "0"},
+                                {"run", "--accept-burst", "5"},
+                                {"run", "--exempt", "10.0.0.0/8"},
+                                {"run", "--max-per-source", "1", "--exempt", "10.0.0.0/33"},
+                                {"run", "--max-per-source", "1", "--exempt", "10.0.0.1/8"},
+                                {"run", "--stress-timeout", "soon"}}) {
+    const Parsed parsed = parse(arguments);
+    EXPECT_FALSE(parsed.command) << arguments.back();
+    EXPECT_EQ(parsed.code, ExitCode::usage);
+    EXPECT_THAT(parsed.text, StartsWith("forkechod: "));
+    EXPECT_EQ(std::count(parsed.text.begin(), parsed.text.end(), '\n'), 1);
+  }
+  EXPECT_THAT(parse({"run", "--max-per-source", "1", "--exempt", "10.0.0.1/8"}).text,
+              HasSubstr("10.0.0.0/8"));
+}
+
 TEST(FindContradiction, TooManyListeners) {
   Options options;
   options.pool = default_pool_sizes(1);
