@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -20,6 +19,7 @@
 #include "server/child_table.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
+#include "server/shortage.h"
 
 namespace forkecho::server {
 namespace {
@@ -28,8 +28,6 @@ using sys::Deadline;
 
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
-/// After the system refused a descriptor or a process: time in which something may come free.
-constexpr auto resource_pause = std::chrono::milliseconds(100);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
@@ -95,6 +93,7 @@ class Acceptor {
 
   void run() {
     while (!done()) {
+      shortage_.refresh();
       wait_for_events();
       handle_signals();
       reap_children();
@@ -108,7 +107,7 @@ class Acceptor {
   bool may_accept() const {
     const bool waits_for_room =
         decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::wait;
-    return !waits_for_room && !door_closed_ && pause_until_.passed();
+    return !waits_for_room && !door_closed_ && !shortage_.lasts();
   }
 
   void wait_for_events() {
@@ -128,7 +127,7 @@ class Acceptor {
   }
 
   Deadline wait_deadline() const {
-    Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
+    Deadline deadline = shortage_.until();
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());
@@ -223,7 +222,8 @@ class Acceptor {
         take_in(std::move(accepted.client));
         return true;
       case AcceptResult::Outcome::exhausted:
-        pause("cannot accept", accepted.error);
+        if (accepted.error == EMFILE && spare_.give_up()) return accept_one(listener);
+        shortage_.begin("cannot accept", accepted.error, "clients wait in the queue");
         return false;
       case AcceptResult::Outcome::closed:
         door_closed_ = true;
@@ -257,7 +257,7 @@ class Acceptor {
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
-      fork_failed(client, slot, slot_index);
+      fork_failed(std::move(client), slot, slot_index);
       return;
     }
     book_.forked.add(1);
@@ -273,13 +273,13 @@ class Acceptor {
     slot.enter(SlotState::serving);
   }
 
-  void fork_failed(const AcceptedClient& client, Slot& slot, std::uint32_t slot_index) {
-    const int error = errno;
-    turn_away(client.socket.get());
+  void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
+    shortage_.begin("cannot fork a child for a connection", errno,
+                    "it is closed, and the next wait in the queue");
+    shortage_.see_off(std::move(client));
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
     book_.fork_failed.add(1);
-    pause("cannot fork a child for a connection", error);
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
@@ -290,15 +290,6 @@ class Acceptor {
     mp::accept_signals();
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
-  }
-
-  void pause(const char* what, int error) {
-    pause_until_ = Deadline::after(resource_pause);
-    if (!warned_of_resources_.passed()) return;
-    warned_of_resources_ = Deadline::after(std::chrono::seconds(1));
-    log::warning(
-        "{}: {}; clients wait in the queue (see ulimit -u and -n, memory, and the cgroup's pids)",
-        what, std::strerror(error));
   }
 
   const Options& options_;
@@ -317,8 +308,8 @@ class Acceptor {
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
   std::uint64_t refused_ = 0;
-  Deadline pause_until_ = Deadline::after(sys::Duration::zero());
-  Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());
+  Shortage shortage_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace

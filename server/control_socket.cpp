@@ -1,19 +1,20 @@
 #include "server/control_socket.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <asio/read_until.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/streambuf.hpp>
 #include <asio/write.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "common/log/log.h"
 #include "common/mp/reap.h"
@@ -28,6 +29,9 @@ using asio::local::stream_protocol;
 
 constexpr auto request_time = std::chrono::seconds(5);
 constexpr std::size_t longest_request = 1024;
+constexpr char short_of_memory[] = "error: the supervisor is short of memory; ask again\n";
+/// After the system refused a descriptor for a request; short, for the request waits.
+constexpr auto shortage_pause = std::chrono::milliseconds(20);
 
 ucred credentials_of(int socket) {
   ucred peer{};
@@ -43,7 +47,9 @@ class Session : public std::enable_shared_from_this<Session> {
       : socket_(std::move(socket)),
         handler_(handler),
         timer_(socket_.get_executor()),
-        request_(longest_request) {}
+        request_(longest_request) {
+    answer_.reserve(sizeof short_of_memory);  // for when there is none left
+  }
 
   void start() {
     const ucred peer = credentials_of(socket_.native_handle());
@@ -66,7 +72,11 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   void answer(std::size_t length) {
     const auto* begin = static_cast<const char*>(request_.data().data());
-    answer_ = handler_(std::string(begin, length - 1));
+    try {
+      answer_ = handler_(std::string(begin, length - 1));
+    } catch (const std::bad_alloc&) {
+      answer_.assign(short_of_memory);
+    }
     asio::async_write(
         socket_, asio::buffer(answer_),
         [self = shared_from_this()](const asio::error_code&, std::size_t) { self->end(); });
@@ -93,7 +103,7 @@ bool wait_readable(int fd, sys::Deadline deadline) {
 }  // namespace
 
 ControlSocket::ControlSocket(asio::io_context& context, const std::string& path, Handler handler)
-    : acceptor_(context), path_(path), handler_(std::move(handler)) {
+    : acceptor_(context), pause_(context), path_(path), handler_(std::move(handler)) {
   unlink(path.c_str());
   const auto address = sys::SocketAddress::of_unix_path(path);
   sys::Descriptor fd(sys::check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
@@ -114,10 +124,36 @@ ControlSocket::~ControlSocket() {
 }
 
 void ControlSocket::accept_next() {
+  if (!spare_) spare_.reset(eventfd(0, EFD_CLOEXEC));
+  accept();
+}
+
+void ControlSocket::accept() {
   acceptor_.async_accept([this](const asio::error_code& error, stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error) std::make_shared<Session>(std::move(socket), handler_)->start();
+    if (error) return run_short();
+    begin_session(std::move(socket));
     accept_next();
+  });
+}
+
+void ControlSocket::begin_session(stream_protocol::socket socket) {
+  try {
+    std::make_shared<Session>(std::move(socket), handler_)->start();
+  } catch (const std::bad_alloc&) {
+    log::warning("control socket: a request was closed for want of memory");
+  }
+}
+
+/// Whoever asks a daemon that has no descriptor left is answered with the spare one.
+void ControlSocket::run_short() {
+  if (spare_) {
+    spare_.reset();
+    return accept();
+  }
+  pause_.expires_after(shortage_pause);
+  pause_.async_wait([this](const asio::error_code& error) {
+    if (!error) accept_next();
   });
 }
 

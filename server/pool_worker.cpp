@@ -6,21 +6,19 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cerrno>
 #include <random>
 #include <string_view>
 
-#include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/sys/process_title.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
 namespace {
-
-constexpr int resource_pause_ms = 100;
 
 /// Connections that this worker serves before it is replaced; 0: no limit. The jitter keeps workers
 /// that were started together from being replaced together.
@@ -92,10 +90,11 @@ class PoolWorker {
     poll(entries.data(), count, current_wish() >= Wish::drain ? 0 : -1);
   }
 
-  static void pause(int error) {
-    log::warning("cannot accept: {}; the client waits in the queue (see ulimit -n)",
-                 std::strerror(error));
-    poll(nullptr, 0, resource_pause_ms);
+  /// A signal ends the pause.
+  void pause(int error) {
+    if (error == EMFILE && spare_.give_up()) return;
+    warning_.tell("cannot accept", error, "clients wait in the queue");
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
   }
 
   void serve(AcceptedClient client) {
@@ -146,6 +145,8 @@ class PoolWorker {
   const ServeOptions serve_options_;
   const std::uint64_t life_;
   std::uint64_t served_ = 0;
+  RepeatedWarning warning_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace

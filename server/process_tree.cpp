@@ -30,6 +30,9 @@ std::size_t seat_count(const Options& options) {
   return options.when_full == WhenFull::refuse ? most + 1 : most;
 }
 
+/// After the system refused a process to the supervisor.
+constexpr auto refused_pause = std::chrono::seconds(1);
+
 const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
@@ -101,6 +104,25 @@ void ProcessTree::spawn(unsigned count) {
 }
 
 void ProcessTree::occupy(Seat& seat) {
+  try {
+    start_in(seat);
+  } catch (const std::exception& error) {  // no process, no memory
+    seat.process.reset();
+    seat.slots.reset();
+    // Soon again, and with the same pause always: an attempt costs little, and clients wait.
+    not_before_ = sys::Deadline::after(refused_pause);
+    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
+               kind_of(options_.mode), error.what());
+    return;
+  }
+  seat.pid = *seat.process->pid();
+  seat.retiring = false;
+  seat.started = sys::Clock::now();
+  if (options_.mode != Mode::fork) ++closed_.forked;
+}
+
+/// Throws std::system_error, std::bad_alloc.
+void ProcessTree::start_in(Seat& seat) {
   if (options_.mode == Mode::fork)
     seat.slots = std::make_unique<mp::RawArray<Slot>>(options_.max_connections);
   const ProcessContext context{.options = options_,
@@ -113,19 +135,7 @@ void ProcessTree::occupy(Seat& seat) {
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
   seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
-  try {
-    seat.process->start();
-  } catch (const std::system_error& error) {
-    seat.process.reset();
-    not_before_ = sys::Deadline::after(backoff_.failed());
-    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
-               kind_of(options_.mode), error.what());
-    return;
-  }
-  seat.pid = *seat.process->pid();
-  seat.retiring = false;
-  seat.started = sys::Clock::now();
-  if (options_.mode != Mode::fork) ++closed_.forked;
+  seat.process->start();
 }
 
 void ProcessTree::reap() {

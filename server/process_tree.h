@@ -86,6 +86,7 @@ class ProcessTree {
   Seat* seat_of(pid_t pid);
   Seat* free_seat();
   void occupy(Seat& seat);
+  void start_in(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
   void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
