@@ -57,6 +57,7 @@ class EventWorker {
   void run() {
     while (!done()) {
       shortage_.refresh();
+      if (!shortage_.lasts()) spare_.take_back();
       watch_listeners(may_accept());
       wait_for_events();
       now_ = sys::Clock::now();
@@ -259,7 +260,6 @@ class EventWorker {
     shortage_.begin("cannot accept", error,
                     refuses ? "one client is closed" : "clients wait in the queue");
     if (!refuses) return;
-    spare_.take_back();
     if (!spare_.give_up()) return;
     AcceptResult accepted = listener.accept();
     if (accepted.outcome != AcceptResult::Outcome::client) return;
