@@ -13,6 +13,7 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/raw_syscall.h"
 #include "server/admission.h"
@@ -176,6 +177,7 @@ class Acceptor {
   }
 
   void account_for(const mp::Exit& exit) {
+    FORKECHO_MP_STEP("acceptor.reap.found");
     const auto slot_index = children_.remove(exit.pid);
     if (!slot_index) return;
     Slot& slot = slots_[*slot_index];
@@ -218,7 +220,9 @@ class Acceptor {
     AcceptResult accepted = listener.accept();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
+        FORKECHO_MP_STEP("acceptor.accept.taken");
         book_.accepted.add(1);
+        FORKECHO_MP_STEP("acceptor.accept.booked");
         take_in(std::move(accepted.client));
         return true;
       case AcceptResult::Outcome::exhausted:
@@ -254,15 +258,18 @@ class Acceptor {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer);
+    FORKECHO_MP_STEP("acceptor.fork.before");
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
     }
+    FORKECHO_MP_STEP("acceptor.fork.after");
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
+    FORKECHO_MP_STEP("acceptor.fork.booked");
   }
 
   static void prepare(Slot& slot, const PeerAddress& peer) {
@@ -283,12 +290,15 @@ class Acceptor {
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
+    FORKECHO_MP_STEP("acceptor.child.born");
     slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
     mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     mp::accept_signals();
+    FORKECHO_MP_STEP("acceptor.child.ready");
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
+    FORKECHO_MP_STEP("acceptor.child.served");
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
   }
 

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/admission.h"
@@ -138,6 +139,7 @@ class EventWorker {
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
       short_of_descriptors_ = false;
+      FORKECHO_MP_STEP("event.accept.taken");
       book_.accepted.add(1);
       admit(std::move(accepted.client));
     }
@@ -156,6 +158,7 @@ class EventWorker {
       book_.record(Refusal::full);
       return;
     }
+    FORKECHO_MP_STEP("event.serve.begun");
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/mp/fork.h"
+#include "common/mp/step.h"
 #include "common/sys/process_title.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
@@ -72,6 +73,7 @@ class PoolWorker {
     for (const Listener& listener : listeners_) {
       AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::client) {
+        FORKECHO_MP_STEP("worker.accept.taken");
         book_.accepted.add(1);
         return std::move(accepted.client);
       }
@@ -104,7 +106,9 @@ class PoolWorker {
       close_in_order(client.socket.get());
       book_.record(Refusal::full);
     } else {
+      FORKECHO_MP_STEP("worker.serve.begun");
       const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
+      FORKECHO_MP_STEP("worker.serve.ended");
       book_.record(ending);
     }
     client.socket.reset();

@@ -86,9 +86,12 @@ bool SpareDescriptor::give_up() {
 }
 
 void SpareDescriptor::take_back() {
-  if (!given_up_ || fcntl(STDIN_FILENO, F_GETFD) != -1) return;
-  // The lowest number that is free is standard input's.
-  given_up_ = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDIN_FILENO) != STDIN_FILENO;
+  if (!given_up_) return;
+  // The lowest number that is free is standard input's, unless somebody has it.
+  sys::Descriptor copy(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDIN_FILENO));
+  if (copy.get() != STDIN_FILENO) return;
+  copy.release();
+  given_up_ = false;
 }
 
 }  // namespace forkecho::server

@@ -1,10 +1,12 @@
 #include "common/log/log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,10 +19,34 @@
 namespace forkecho::log {
 namespace {
 
+/// A write to it can wait for somebody else.
+bool may_wait(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return false;
+  return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(descriptor) == 1;
+}
+
+/// Standard error, to be written without waiting. A pipe that nobody empties, or a terminal that
+/// was stopped, would hold up whoever writes to it; yet O_NONBLOCK on the file that our parent has
+/// opened would be its affair, too: so the same is opened once more. Empty where that is not needed
+/// or not possible (a socket; another user's pipe; no /proc).
+sys::Descriptor reopen_stderr() {
+  if (!may_wait(STDERR_FILENO)) return {};
+  return sys::Descriptor(
+      ::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+/// True when a write will not wait, as far as one can know.
+bool has_room(int descriptor) {
+  pollfd entry{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
+}
+
 /// Writes each formatted line with one write(2). O_APPEND places it whole behind the others.
 class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit DescriptorSink(sys::Descriptor file) : file_(std::move(file)) {}
+  explicit DescriptorSink(sys::Descriptor file)
+      : file_(std::move(file)), may_wait_(may_wait(descriptor())) {}
   int descriptor() const { return file_ ? file_.get() : STDERR_FILENO; }
   std::uint64_t dropped() const { return dropped_; }
 
@@ -28,14 +54,17 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    const auto written =
-        sys::retry_on_interrupt([&] { return ::write(descriptor(), line.data(), line.size()); });
+    const auto written = sys::retry_on_interrupt([&]() -> ssize_t {
+      if (may_wait_ && !has_room(descriptor())) return 0;
+      return ::write(descriptor(), line.data(), line.size());
+    });
     if (written != static_cast<ssize_t>(line.size())) ++dropped_;
   }
   void flush_() override {}
 
  private:
   sys::Descriptor file_;
+  const bool may_wait_;
   std::uint64_t dropped_ = 0;
 };
 
@@ -86,6 +115,8 @@ State make_state(const Options& options) {
     file.reset(sys::check_syscall(
         ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
         "cannot open the log file '" + options.file + "'"));
+  } else {
+    file = reopen_stderr();
   }
   State state;
   state.sink = std::make_shared<DescriptorSink>(std::move(file));
