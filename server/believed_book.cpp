@@ -2,70 +2,73 @@
 
 #include <algorithm>
 #include <chrono>
-#include <initializer_list>
-#include <utility>
 
 namespace forkecho::server {
 namespace {
 
-using Figures = std::initializer_list<std::pair<std::uint64_t, std::uint64_t>>;
-
-/// At least a second's worth: a look may come right behind the one before.
+/// And a hundredth of a second's worth: one look may come right behind the other.
 std::uint64_t most_in(sys::Duration passed, std::uint64_t per_second) {
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(passed).count() + 1;
-  constexpr std::int64_t a_day = 86'400;  // and no overflow
-  return static_cast<std::uint64_t>(std::clamp<std::int64_t>(seconds, 1, a_day)) * per_second;
+  using namespace std::chrono_literals;
+  const auto counted = std::clamp<sys::Duration>(passed, 0s, 24h) + 10ms;
+  return static_cast<std::uint64_t>(counted / 1us) * (per_second / 1'000'000);
 }
 
-bool grew_by_at_most(std::uint64_t most, Figures figures) {
-  return std::all_of(figures.begin(), figures.end(), [most](const auto& figure) {
-    return figure.second >= figure.first && figure.second - figure.first <= most;
-  });
+/// Calls visit(figure of `of`, figure of `with`) for all counts, bytes excluded.
+template <typename Visit>
+void for_each_count(BookTotals& of, const BookTotals& with, Visit visit) {
+  visit(of.accepted, with.accepted);
+  visit(of.served, with.served);
+  for (std::size_t i = 0; i < of.refused.size(); ++i) visit(of.refused[i], with.refused[i]);
+  for (std::size_t i = 0; i < of.timed_out.size(); ++i) visit(of.timed_out[i], with.timed_out[i]);
+  visit(of.fork_failed, with.fork_failed);
+  visit(of.crashed, with.crashed);
+  visit(of.forked, with.forked);
+  visit(of.reaped, with.reaped);
 }
 
-template <typename Counts>
-bool each_grew_by_at_most(std::uint64_t most, const Counts& before, const Counts& after) {
-  return std::equal(before.begin(), before.end(), after.begin(), [most](auto b, auto a) {
-    return grew_by_at_most(most, {{b, a}});
-  });
+/// Modulo 2^64, as the counters count: right also where one was set back, or wraps.
+BookTotals growth_of(BookTotals book, const BookTotals& since) {
+  for_each_count(book, since, [](std::uint64_t& now, std::uint64_t then) { now -= then; });
+  book.bytes_in -= since.bytes_in;
+  book.bytes_out -= since.bytes_out;
+  return book;
 }
 
 }  // namespace
 
-bool is_plausible(const BookTotals& before, const BookTotals& claimed, sys::Duration passed,
-                  std::uint64_t most_open) {
-  // No more of anything than connections, of which there were before.active() open already.
-  const std::uint64_t most = most_in(passed, most_connections_per_second) + most_open;
-  const bool counts = grew_by_at_most(most, {{before.accepted, claimed.accepted},
-                                             {before.served, claimed.served},
-                                             {before.fork_failed, claimed.fork_failed},
-                                             {before.crashed, claimed.crashed},
-                                             {before.forked, claimed.forked},
-                                             {before.reaped, claimed.reaped}}) &&
-                      each_grew_by_at_most(most, before.refused, claimed.refused) &&
-                      each_grew_by_at_most(most, before.timed_out, claimed.timed_out);
-  const bool bytes =
-      grew_by_at_most(most_in(passed, most_bytes_per_second),
-                      {{before.bytes_in, claimed.bytes_in}, {before.bytes_out, claimed.bytes_out}});
-  // The sums cannot wrap now.
-  return counts && bytes && claimed.ended() <= claimed.accepted &&
-         claimed.accepted - claimed.ended() <= most_open && claimed.reaped <= claimed.forked &&
-         claimed.forked <= claimed.accepted;
-}
-
-std::uint64_t believable_bytes(std::uint64_t bytes, sys::Duration passed) {
-  return bytes <= most_in(passed, most_bytes_per_second) ? bytes : 0;
-}
-
 const BookTotals& BelievedBook::look(const BookTotals& claimed, sys::Clock::time_point now) {
-  if (broken_) return believed_;
-  if (!is_plausible(believed_, claimed, now - last_look_, most_open_)) {
-    broken_ = true;
-    return believed_;
-  }
-  believed_ = claimed;
+  const BookTotals growth = growth_of(claimed, last_claimed_);
+  const sys::Duration passed = now - last_look_;
+  const bool counts = believe_counts(growth, passed);
+  const bool bytes = believe_bytes(growth, passed);
+  lies_ += !counts || !bytes;
+  last_claimed_ = claimed;
   last_look_ = now;
   return believed_;
+}
+
+bool BelievedBook::believe_counts(const BookTotals& growth, sys::Duration passed) {
+  const std::uint64_t most = most_in(passed, most_connections_per_second) + most_open_;
+  BookTotals next = believed_;
+  bool possible = true;
+  for_each_count(next, growth, [&](std::uint64_t& count, std::uint64_t by) {
+    possible = possible && by <= most;
+    count += by;
+  });
+  // No sum can wrap when each part is possible.
+  possible = possible && next.ended() <= next.accepted &&
+             next.accepted - next.ended() <= most_open_ && next.reaped <= next.forked &&
+             next.forked <= next.accepted;
+  if (possible) believed_ = next;
+  return possible;
+}
+
+bool BelievedBook::believe_bytes(const BookTotals& growth, sys::Duration passed) {
+  const std::uint64_t most = most_in(passed, most_bytes_per_second);
+  if (growth.bytes_in > most || growth.bytes_out > most) return false;
+  believed_.bytes_in += growth.bytes_in;
+  believed_.bytes_out += growth.bytes_out;
+  return true;
 }
 
 }  // namespace forkecho::server
