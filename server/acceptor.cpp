@@ -36,6 +36,7 @@ constexpr auto room_poll = std::chrono::milliseconds(5);
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
 pid_t supervisor_pid = 0;
+pid_t acceptor_pid = 0;
 
 void on_finish(int) {
   finish_current_connection();
@@ -44,7 +45,9 @@ void on_finish(int) {
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
 void on_parents_death(int) {
-  if (getppid() != supervisor_pid) _exit(mp::orphaned);
+  const pid_t parent = getppid();
+  // Anybody can send a HUP (pkill -HUP): the acceptor may be alive.
+  if (parent != acceptor_pid && parent != supervisor_pid) _exit(mp::orphaned);
 }
 
 void set_handler(int number, void (*handler)(int)) {
@@ -91,8 +94,7 @@ class Acceptor {
         adopted_(context.pages.all().back().book),
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
-        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
-        acceptor_pid_(getpid()) {
+        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts} {
     context.pages.memory().keep_from_children();
     for (const auto& elder : elders_) elder->memory().keep_from_children();
     for (const Listener& listener : listeners_) listener.keep_from_children();
@@ -330,7 +332,7 @@ class Acceptor {
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
     FORKECHO_MP_STEP("acceptor.child.born");
     slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
-    mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
+    mp::die_with_parent(acceptor_pid, SIGHUP, supervisor_pid);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     mp::accept_signals();
@@ -349,7 +351,6 @@ class Acceptor {
   mp::RawArray<Slot>& slots_;
   ChildTable children_;
   const ServeOptions serve_options_;
-  const pid_t acceptor_pid_;
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -369,6 +370,7 @@ class Acceptor {
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
+  acceptor_pid = getpid();
   Acceptor(context, slots).run();
 }
 

@@ -90,8 +90,7 @@ void SpareDescriptor::take_back() {
   // The lowest number that is free is standard input's, unless somebody has it.
   sys::Descriptor copy(fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDIN_FILENO));
   if (copy.get() != STDIN_FILENO) return;
-  copy.release();
-  given_up_ = false;
+  given_up_ = copy.release() != STDIN_FILENO;
 }
 
 }  // namespace forkecho::server
