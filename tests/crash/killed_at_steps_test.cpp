@@ -69,18 +69,22 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
   const TempDir directory;
   const std::string target = DaemonUnderTest().target();
   StepControl steps;
-  for (int round = 0; round < soak(30, 1000); ++round) {
+  for (int round = 0; round < soak(20, 1000); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     const ModeUnderTest& mode =
         mode_named(GetParam().modes[static_cast<std::size_t>(round) % GetParam().modes.size()]);
-    steps.order({.step = GetParam().step, .action = GetParam().action, .skip = round % 3});
+    // One acceptor is started, and an event worker for each processor.
+    const bool comes_often = GetParam().needs_a_client || mode.is_pool();
+    steps.order({.step = GetParam().step,
+                 .action = GetParam().action,
+                 .skip = comes_often ? round % 3 : 0});
     Arguments arguments{"run", "--listen", target, "--control", directory.path("d.sock")};
     arguments.insert(arguments.end(), mode.arguments.begin(), mode.arguments.end());
     Program daemon(forkechod_with_steps(), arguments, steps.program_options());
     // Clients, that it may come to its step.
     const bool killed = eventually(patience(), [&] {
       if (!daemon.is_alive()) return true;
-      if (!GetParam().needs_a_client && round % 3 == 0) return false;
+      if (!GetParam().needs_a_client) return false;
       TestClient client(target);
       if (client.connected() && client.send("x")) client.receive(1, sys::Deadline::after(100ms));
       return false;
@@ -104,10 +108,11 @@ const std::vector<KillStep> acceptor_steps{
     {"acceptor.fork.after", StepAction::kill_self, {"fork"}},
     {"acceptor.fork.booked", StepAction::kill_self, {"fork"}},
     {"acceptor.reap.found", StepAction::kill_self, {"fork"}},
-    {"acceptor.child.born", StepAction::kill_parent, {"fork"}},
-    {"process.child.bound", StepAction::kill_parent, {"fork"}},
-    {"acceptor.child.ready", StepAction::kill_parent, {"fork"}},
-    {"acceptor.child.served", StepAction::kill_parent, {"fork"}},
+    // The acceptor is somewhere else meanwhile: perhaps where it has just accepted the next.
+    {"acceptor.child.born", StepAction::kill_parent, {"fork"}, true},
+    {"process.child.bound", StepAction::kill_parent, {"fork"}, true},
+    {"acceptor.child.ready", StepAction::kill_parent, {"fork"}, true},
+    {"acceptor.child.served", StepAction::kill_parent, {"fork"}, true},
     {"worker.accept.taken", StepAction::kill_self, pools, true},
     {"worker.serve.begun", StepAction::kill_self, pools, true},
     {"worker.serve.ended", StepAction::kill_self, pools},
