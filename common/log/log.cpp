@@ -26,17 +26,8 @@ bool may_wait(int descriptor) {
   return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(descriptor) == 1;
 }
 
-/// Standard error, to be written without waiting. A pipe that nobody empties, or a terminal that
-/// was stopped, would hold up whoever writes to it; yet O_NONBLOCK on the file that our parent has
-/// opened would be its affair, too: so the same is opened once more. Empty where that is not needed
-/// or not possible (a socket; another user's pipe; no /proc).
-sys::Descriptor reopen_stderr() {
-  if (!may_wait(STDERR_FILENO)) return {};
-  return sys::Descriptor(
-      ::open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
-}
-
-/// True when a write will not wait, as far as one can know.
+/// True when a line's write will not wait, unless another process takes the room in between. (What
+/// would rule that out, O_NONBLOCK, is a property of the file that our parent has opened, too.)
 bool has_room(int descriptor) {
   pollfd entry{.fd = descriptor, .events = POLLOUT, .revents = 0};
   return poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
@@ -115,8 +106,6 @@ State make_state(const Options& options) {
     file.reset(sys::check_syscall(
         ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
         "cannot open the log file '" + options.file + "'"));
-  } else {
-    file = reopen_stderr();
   }
   State state;
   state.sink = std::make_shared<DescriptorSink>(std::move(file));

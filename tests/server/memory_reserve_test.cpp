@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <memory>
 #include <new>
-#include <vector>
 
 #include "tests/support/child.h"
 #include "tests/support/temp_dir.h"
@@ -23,10 +21,12 @@ void limit_address_space(rlim_t bytes) {
   sys::check_syscall(setrlimit(RLIMIT_AS, &limit), "setrlimit");
 }
 
-bool can_allocate(std::size_t bytes) {
+/// Takes memory, for good, until `enough()`; false when there is no more.
+template <typename Enough>
+bool take_memory(Enough enough) {
   try {
-    const std::unique_ptr<char[]> block(new char[bytes]);
-    return block != nullptr;
+    while (!enough()) new char[1 << 20];
+    return true;
   } catch (const std::bad_alloc&) {
     return false;
   }
@@ -37,11 +37,10 @@ TEST(MemoryReserve, HelpsOnceAndIsRenewedWhenThereIsMemoryAgain) {
               MemoryReserve reserve;
               if (!reserve.is_held()) return 1;
               limit_address_space(address_space());
-              const std::unique_ptr<char[]> first(new char[MemoryReserve::bytes / 2]);
-              if (reserve.is_held()) return 2;
+              if (!take_memory([&] { return !reserve.is_held(); })) return 2;
+              if (take_memory([] { return false; })) return 3;
               reserve.renew();
-              if (reserve.is_held()) return 3;
-              if (can_allocate(MemoryReserve::bytes)) return 4;
+              if (reserve.is_held()) return 4;
               limit_address_space(RLIM_INFINITY);
               reserve.renew();
               return reserve.is_held() ? 0 : 5;
@@ -51,9 +50,11 @@ TEST(MemoryReserve, HelpsOnceAndIsRenewedWhenThereIsMemoryAgain) {
 
 TEST(MemoryReserve, IsNotItsChildrens) {
   const MemoryReserve reserve;
-  EXPECT_EQ(tests::exitcode_in_child([] {
+  const rlim_t ours = address_space();
+  EXPECT_EQ(tests::exitcode_in_child([ours] {
+              if (address_space() + MemoryReserve::bytes > ours) return 1;
               limit_address_space(address_space());
-              return can_allocate(MemoryReserve::bytes) ? 1 : 0;
+              return take_memory([] { return false; }) ? 2 : 0;
             }),
             0);
   EXPECT_TRUE(reserve.is_held());
