@@ -141,11 +141,18 @@ class Acceptor {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
-    sys::retry_on_interrupt(
+    const int ready = sys::retry_on_interrupt(
         [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+    if (ready < 0) return wait_blindly();
     signals_pending_ = entries[0].revents != 0;
     clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
+  }
+
+  /// poll refuses more descriptors than RLIMIT_NOFILE allows (EINVAL), also such as are open.
+  void wait_blindly() {
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
+    signals_pending_ = clients_wait_ = true;
   }
 
   Deadline wait_deadline() const {
