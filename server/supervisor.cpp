@@ -7,7 +7,9 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 #include <csignal>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -23,10 +25,13 @@
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
+#include "server/memory_reserve.h"
 #include "server/pid_file.h"
 #include "server/process_context.h"
 #include "server/service_manager.h"
+#include "server/shortage.h"
 #include "server/status.h"
+#include "server/stopped_processes.h"
 #include "server/successor.h"
 #include "server/upgrade.h"
 
@@ -134,6 +139,8 @@ class Supervisor {
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
+    // Who reads our log may go away.
+    signal(SIGPIPE, SIG_IGN);
     mp::adopt_orphans();
     raise_descriptor_limit();
     if (!options.metrics.empty()) keep_exporter(options.metrics, inherited.listeners);
@@ -164,10 +171,24 @@ class Supervisor {
     return door_closed_ || state_ == State::ending;
   }
 
+  /// What the system refuses now is done at a later tick: the loop goes on.
+  template <typename Deed>
+  void survive(Deed deed) {
+    try {
+      deed();
+    } catch (const std::bad_alloc&) {
+      shortage_.tell("the supervisor", ENOMEM, "it tries again");
+    } catch (const std::system_error& error) {
+      if (!is_shortage(error.code().value())) throw;
+      shortage_.tell(error.what(), error.code().value(), "the supervisor tries again");
+    }
+    memory_reserve_.renew();
+  }
+
   void listen_for_signals() {
     signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop);
+      survive([&] { happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop); });
       listen_for_signals();
     });
   }
@@ -176,7 +197,7 @@ class Supervisor {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
       if (number == SIGCHLD) {
-        reap();
+        survive([this] { reap(); });
       } else if (number == SIGUSR2) {
         begin_upgrade({});
       } else {
@@ -190,7 +211,12 @@ class Supervisor {
     const auto settle = [this, supervisor = getpid()](std::span<const Listener> listeners,
                                                       const std::string& title) {
       generations_.make_memory_read_only();
-      settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+      const Confinement& confinement = generations_.current().confinement();
+      settle_in(
+          CommonContext{
+              .listeners = listeners, .supervisor = supervisor, .confinement = &confinement},
+          title);
+      confinement.restrict_calls(Role::exporter);
     };
     exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
@@ -250,12 +276,13 @@ class Supervisor {
     tick_.expires_after(time_to_next_tick());
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
-      on_tick();
+      survive([this] { on_tick(); });
       schedule_tick();
     });
   }
 
   void on_tick() {
+    stopped_.look(Clock::now());
     manager_.tick(Clock::now());
     take_in_the_dead();
     maintain_exporter();
@@ -629,6 +656,9 @@ class Supervisor {
   const Invocation called_as_;
   PidFile pid_file_;
   const std::vector<Listener> listeners_;
+  MemoryReserve memory_reserve_;
+  RepeatedWarning shortage_;
+  StoppedProcesses stopped_;
   Generations generations_;
   AdmissionWatch admissions_;
   asio::io_context context_{1};

@@ -180,7 +180,11 @@ const Rules& to_be_passed_connections() {
 }
 
 const Rules& to_multiplex() {
-  static const Rules rules{{"epoll_pwait"}, {"epoll_wait"}, {"epoll_ctl"}};
+  static const Rules rules{{"epoll_pwait"},
+                           {"epoll_wait"},
+                           {"epoll_ctl"},
+                           // The spare descriptor that is taken back (shortage.h).
+                           {"fcntl", {equals(0, STDOUT_FILENO), equals(1, F_DUPFD_CLOEXEC)}}};
   return rules;
 }
 
