@@ -14,12 +14,6 @@ namespace forkecho::log {
 
 LineFile::LineFile() {
   find_kind();
-  if (kind_ != Kind::stream) return;
-  // A description of its own that does not wait; the old one is shared with whoever started us.
-  // Where that is refused (another user's pipe), write_once looks before it writes.
-  const std::string self = "/proc/self/fd/" + std::to_string(standard_error);
-  const int own = ::open(self.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (own >= 0) file_.reset(own);
 }
 
 LineFile::LineFile(const std::string& path, const std::string& what)
@@ -56,6 +50,8 @@ long LineFile::write_once(std::string_view data) const {
     if (kind_ == Kind::socket)
       return send(descriptor(), data.data(), data.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (kind_ == Kind::stream) {
+      // O_NONBLOCK would not leave another writer the time to take the room in between; but it is a
+      // property of what our parent has opened, too, and may not be set on standard error.
       pollfd entry{.fd = descriptor(), .events = POLLOUT, .revents = 0};
       if (poll(&entry, 1, 0) == 0) {
         errno = EAGAIN;

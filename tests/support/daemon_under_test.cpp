@@ -11,9 +11,6 @@
 namespace forkecho::tests {
 namespace {
 
-/// Enough workers for every test's clients at once.
-const Arguments roomy_pool{"--pool-start", "8", "--pool-min-spare", "4", "--pool-max", "64"};
-
 Arguments operator+(Arguments left, const Arguments& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;
@@ -39,17 +36,27 @@ std::uint64_t sum_of(const nlohmann::json& counts) {
 
 }  // namespace
 
-const std::vector<ModeUnderTest> all_modes{
-    {.name = "iterative", .arguments = {"--mode", "iterative"}},
-    {.name = "fork", .arguments = {"--mode", "fork"}},
-    {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
-    {.name = "pool_single_use",
-     .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
-    {.name = "event", .arguments = {"--mode", "event"}},
-};
+namespace {
+/// Also for those who ask before main, in another file.
+const std::vector<ModeUnderTest>& modes() {
+  /// Enough workers for every test's clients at once.
+  const Arguments roomy_pool{"--pool-start", "8", "--pool-min-spare", "4", "--pool-max", "64"};
+  static const std::vector<ModeUnderTest> table{
+      {.name = "iterative", .arguments = {"--mode", "iterative"}},
+      {.name = "fork", .arguments = {"--mode", "fork"}},
+      {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
+      {.name = "pool_single_use",
+       .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
+      {.name = "event", .arguments = {"--mode", "event"}},
+  };
+  return table;
+}
+}  // namespace
+
+const std::vector<ModeUnderTest> all_modes = modes();
 
 const ModeUnderTest& mode_named(const std::string& name) {
-  for (const ModeUnderTest& mode : all_modes) {
+  for (const ModeUnderTest& mode : modes()) {
     if (mode.name == name) return mode;
   }
   throw std::invalid_argument("no mode is called " + name);
