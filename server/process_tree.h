@@ -20,6 +20,7 @@
 #include "common/mp/raw_shared.h"
 #include "common/mp/reap.h"
 #include "server/backoff.h"
+#include "server/believed_book.h"
 #include "server/book.h"
 #include "server/elders.h"
 #include "server/listener.h"
@@ -98,6 +99,7 @@ class ProcessTree {
     bool retiring = false;
     sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
+    mutable BelievedBook book;                  // of its page: looking is believing
   };
   /// The children of an acceptor that has died.
   struct Orphans {
@@ -132,6 +134,9 @@ class ProcessTree {
     return static_cast<std::size_t>(&seat - seats_.data());
   }
   bool is_serving(const Seat& seat) const;
+  /// What is believed of the page of whoever sits there.
+  const BookTotals& book_of(const Seat& seat) const;
+  void tell_of_lies(const Seat& seat) const;
   bool is_open(const Seat& seat) const;
   ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
   /// The supervisor's own, see GenerationPages.
