@@ -112,7 +112,7 @@ class EventWorker {
     const bool must_sweep = !sessions_.empty() || shortage_.lasts() || !watching_listeners_;
     if (!must_sweep) return -1;
     const int sweep = static_cast<int>(sweep_period.count());
-    if (watching_listeners_ || retired()) return sweep;
+    if (watching_listeners_ || retired() || shortage_.lasts()) return sweep;
     const int look = gate_.look_again().poll_timeout_ms();
     return look < 0 ? sweep : std::min(sweep, look);
   }
@@ -162,9 +162,9 @@ class EventWorker {
     if (admission.verdict == Admission::Verdict::refuse)
       return gate_.refuse(std::move(client), admission.reason);
     if (const int error = take_in(client)) {
+      gate_.ended(gate_.source());
       shortage_.begin("cannot take a connection in", error, "it is closed");
       shortage_.see_off(std::move(client));
-      gate_.ended(gate_.source());
       book_.record(Refusal::full);
       return;
     }

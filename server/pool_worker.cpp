@@ -84,9 +84,9 @@ class PoolWorker {
 
   /// The next client, or none after a signal or a pause.
   AcceptedClient next_client(bool& closed) {
-    if (gate_.before_accept().verdict != Admission::Verdict::admit) {
+    while (gate_.before_accept().verdict != Admission::Verdict::admit) {
       wait_for_gate();
-      return {};
+      if (retired()) return {};
     }
     if (listeners_.size() > 1) wait_for_any();
     for (const Listener& listener : listeners_) {

@@ -43,29 +43,34 @@ class Timeouts : public testing::TestWithParam<ModeUnderTest> {
     }
   }
   static void expect_timed_out(DaemonUnderTest& daemon, const nlohmann::json& expected) {
+    EXPECT_TRUE(eventually(patience(),
+                           [&] { return daemon.status()["connections"]["timed_out"] == expected; }))
+        << daemon.status()["connections"].dump() << "\n"
+        << daemon.log();
     const auto books = daemon.books_at_rest();
     ASSERT_TRUE(books);
-    EXPECT_EQ(daemon.status()["connections"]["timed_out"], expected) << daemon.log();
     EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
   }
 };
 
 TEST_P(Timeouts, EachAbuserIsEndedByItsOwnAndItsPlaceIsReused) {
   DaemonUnderTest daemon(GetParam(),
-                         with_limits({"--first-byte-timeout", "100ms", "--idle-timeout", "250ms",
-                                      "--write-timeout", "300ms", "--max-lifetime", "900ms"}));
-  TestClient never_speaks(daemon.target());
-  TestClient falls_silent(daemon.target());
+                         with_limits({"--first-byte-timeout", "400ms", "--idle-timeout", "300ms",
+                                      "--write-timeout", "300ms", "--max-lifetime", "1500ms"}));
   TestClient vanishes(daemon.target());
-  TestClient never_reads(daemon.target());
-  TestClient half_closed(daemon.target());
-  TestClient byte_by_byte(daemon.target());
-  ASSERT_TRUE(falls_silent.send("once"));
-  ASSERT_TRUE(vanishes.send("once"));
+  ASSERT_EQ(vanishes.ask("once").data, "ONCE");
   vanish(vanishes);
-  stuff(never_reads);
-  stuff(half_closed);
-  half_closed.half_close();
+  TestClient falls_silent(daemon.target());
+  ASSERT_TRUE(falls_silent.send("once"));
+  TestClient never_speaks(daemon.target());
+  std::vector<TestClient> stuffed;
+  // Behind another in an iterative server's queue one cannot send more than is answered at once.
+  for (int i = 0; i < (GetParam().is_iterative() ? 0 : 2); ++i) {
+    stuffed.emplace_back(daemon.target());
+    stuff(stuffed.back());
+  }
+  if (!stuffed.empty()) stuffed.back().half_close();
+  TestClient byte_by_byte(daemon.target());
   // Each byte comes in time for the idle timeout; the lifetime bounds it.
   bool over = false;
   EXPECT_TRUE(eventually(patience(), [&] {
@@ -78,10 +83,19 @@ TEST_P(Timeouts, EachAbuserIsEndedByItsOwnAndItsPlaceIsReused) {
   const Reply silent = falls_silent.receive_to_end();
   EXPECT_EQ(silent.heard, Heard::end);
   EXPECT_EQ(silent.data, "ONCE");
+  expect_timed_out(
+      daemon,
+      {{"first_byte", 1}, {"idle", 2}, {"write", stuffed.size()}, {"lifetime", 1}, {"drain", 0}});
+  stuffed.clear();
+  expect_all_places_free(daemon);
+}
+
+TEST_P(Timeouts, AClientThatNeverReadsIsEndedByTheWriteTimeout) {
+  DaemonUnderTest daemon(GetParam(), with_limits({"--write-timeout", "200ms"}));
+  TestClient never_reads(daemon.target());
+  stuff(never_reads);
   expect_timed_out(daemon,
-                   {{"first_byte", 1}, {"idle", 2}, {"write", 2}, {"lifetime", 1}, {"drain", 0}});
-  never_reads.close();
-  half_closed.close();
+                   {{"first_byte", 0}, {"idle", 0}, {"write", 1}, {"lifetime", 0}, {"drain", 0}});
   expect_all_places_free(daemon);
 }
 

@@ -31,6 +31,7 @@ Status example() {
                                 .system_calls = 33},
                 .generations = {{.number = 3, .draining = false, .since_s = 0.5, .active = 20},
                                 {.number = 2, .draining = true, .since_s = 1.5, .active = 2}},
+                .stress = true,
                 .slots = {},
                 .slots_omitted = 6};
   status.books = {.accepted = 100,
@@ -76,6 +77,7 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
       "capabilities": "none", "no_new_privs": true, "system_calls": 33},
     "generations": [{"number": 3, "state": "current", "since_s": 0.5, "connections": {"active": 20}},
                     {"number": 2, "state": "draining", "since_s": 1.5, "connections": {"active": 2}}],
+    "stress": true,
     "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
                "bytes_in": 70, "bytes_out": 80, "since_s": 1.25},
               {"pid": 43, "state": "idle", "peer": "", "connections": 0,
