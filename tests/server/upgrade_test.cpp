@@ -55,6 +55,13 @@ TEST(SuccessorReport, StaysWithinTheLongestMessage) {
 /// An upgrade whose new program is a shell script; what came of it, in words.
 class ScriptedUpgrade : public testing::Test {
  protected:
+  ~ScriptedUpgrade() override {
+    // One that has taken over is left alone by all but its test.
+    EXPECT_TRUE(tests::eventually(tests::patience(), [this] {
+      mp::reap_one(upgrade_->pid());
+      return is_gone();
+    }));
+  }
   void start(const std::string& script, sys::Duration timeout = 20s, mode_t mode = 0755) {
     const std::string program = directory_.path("program");
     std::ofstream(program) << "#!/bin/sh\n" << script << "\n";
