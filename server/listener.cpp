@@ -121,6 +121,10 @@ AcceptResult Listener::accept() const {
   if (out_of_resources(error))
     return {.outcome = AcceptResult::Outcome::exhausted, .client = {}, .error = error};
   if (error == EINVAL) return {.outcome = AcceptResult::Outcome::closed, .client = {}};
+  if (error == EAGAIN && waits_) {
+    pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    poll(&entry, 1, -1);
+  }
   // EAGAIN and EINTR; and the network errors that accept passes on for one client (accept(2),
   // "Error handling"): that client is gone, the next call sees the next.
   return {.outcome = AcceptResult::Outcome::none, .client = {}};

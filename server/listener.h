@@ -67,6 +67,9 @@ class Listener {
   AcceptResult accept() const;
   void set_nonblocking() const;
   bool is_nonblocking() const;
+  /// From now on accept waits for a client even if the socket does not block: whether it does, is
+  /// shared with the processes of another daemon that has it, too. A signal ends the wait.
+  void wait_in_accept() { waits_ = true; }
   /// Children forked from now on cannot accept, and are cheaper by a mapping.
   void keep_from_children() const { demands_.memory().keep_from_children(); }
   /// Children forked from now on can accept again.
@@ -94,6 +97,7 @@ class Listener {
   sys::Descriptor socket_;
   sys::SocketAddress address_;
   Owner owner_;
+  bool waits_ = false;
   // True before the first socket inherits begin_drain's demand. Processes that accept are told to
   // drain only later, and a socket from which nobody lifts the demand is deaf for ever.
   mutable mp::RawValue<std::atomic<bool>> demands_;

@@ -99,6 +99,7 @@ std::vector<Listener> open_listeners(const Options& options,
   // Only a worker of the pool with one listener may block in accept.
   const bool blocking =
       listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
+  if (blocking) listeners.front().wait_in_accept();
   if (!blocking)
     std::for_each(listeners.begin(), listeners.end(),
                   [](const Listener& l) { l.set_nonblocking(); });

@@ -21,6 +21,8 @@ namespace {
 
 /// What a killed process needs at most to be gone.
 constexpr auto dying_time = std::chrono::seconds(1);
+/// What a process that ends needs after its descriptors were closed until it can be reaped.
+constexpr auto ending_time = std::chrono::milliseconds(100);
 
 std::optional<int> parse_number(std::string_view text) {
   int number = 0;
@@ -55,7 +57,7 @@ std::optional<SuccessorReport> decode_error(std::string_view text) {
                          .line = std::string(text)};
 }
 
-/// What exec needs; made before the fork, because nothing of it can fail then.
+/// In the child. What is not handed over is closed by exec.
 [[noreturn]] void execute(const Invocation& invocation, const Handover& handover) {
   syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   for (const int fd : handover.descriptors()) fcntl(fd, F_SETFD, 0);
@@ -165,7 +167,7 @@ void Upgrade::on_report(const SuccessorReport& report) {
 }
 
 void Upgrade::on_end_of_stream() {
-  process_->join(sys::Deadline::after(dying_time / 10));
+  process_->join(sys::Deadline::after(ending_time));
   const auto exitcode = process_->exitcode();
   give_up(ready_ ? "ended in the moment of taking over" : how_it_ended(exitcode));
 }

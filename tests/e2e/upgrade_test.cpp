@@ -208,6 +208,21 @@ TEST(Upgrade, UnixListenersGoOver) {
   EXPECT_FALSE(std::filesystem::exists(directory.path("x.sock")));
 }
 
+TEST(Upgrade, ToAnotherMode) {
+  // Whether the listening socket blocks in accept is shared by the two, and they differ in it.
+  UpgradableDaemon daemon;
+  ClientSwarm clients({.target = daemon.target(), .holding = 1, .fresh = 2});
+  ASSERT_TRUE(clients.wait_for_replies(3));
+  daemon.replace_program("#!/bin/sh\nexec '" + forkechod + "' \"$@\" --mode pool --pool-start 4\n");
+  ASSERT_EQ(daemon.upgrade().exitcode, 0);
+  EXPECT_EQ(daemon.first().status()["mode"], "pool");
+  ASSERT_TRUE(clients.wait_for_replies(3));
+  ASSERT_TRUE(clients.stop());
+  expect_no_client_noticed(clients.totals());
+  ASSERT_EQ(daemon.first().wait(), 0);
+  for (const pid_t worker : children_of(daemon.pid())) EXPECT_TRUE(sleeps(worker));
+}
+
 TEST(Upgrade, KeepsNoDescriptor) {
   UpgradableDaemon daemon;
   ASSERT_EQ(daemon.upgrade().exitcode, 0);

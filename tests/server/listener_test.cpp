@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/mp/process.h"
+#include "tests/support/processes.h"
 #include "tests/support/sockets.h"
 #include "tests/support/temp_dir.h"
 
@@ -51,6 +52,22 @@ TEST(Listener, TellsThePortThatTheKernelChose) {
     EXPECT_EQ(accepted.client.peer.to_string(),
               sys::SocketAddress::local(client.get()).to_string());
   }
+}
+
+TEST(Listener, MayWaitInAcceptWhereItsSocketDoesNot) {
+  Listener listener = open_loopback();
+  ASSERT_TRUE(listener.is_nonblocking());
+  listener.wait_in_accept();
+  tests::Gate waits;
+  mp::Process acceptor([&] {
+    waits.open();
+    while (!listener.accept().client.socket) continue;
+  });
+  acceptor.start();
+  ASSERT_TRUE(waits.pass());
+  EXPECT_TRUE(tests::sleeps(*acceptor.pid()));
+  const sys::Descriptor client = connect_to(listener.address());
+  EXPECT_TRUE(acceptor.join(tests::patience()));
 }
 
 TEST(Listener, AcceptedSocketsAreReadyToUse) {

@@ -32,6 +32,7 @@ Status example() {
                 .generations = {{.number = 3, .draining = false, .since_s = 0.5, .active = 20},
                                 {.number = 2, .draining = true, .since_s = 1.5, .active = 2}},
                 .stress = true,
+                .predecessors = {814, 800},
                 .slots = {},
                 .slots_omitted = 6};
   status.books = {.accepted = 100,
@@ -78,6 +79,7 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
     "generations": [{"number": 3, "state": "current", "since_s": 0.5, "connections": {"active": 20}},
                     {"number": 2, "state": "draining", "since_s": 1.5, "connections": {"active": 2}}],
     "stress": true,
+    "upgrade": {"predecessors": [814, 800]},
     "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
                "bytes_in": 70, "bytes_out": 80, "since_s": 1.25},
               {"pid": 43, "state": "idle", "peer": "", "connections": 0,

@@ -55,9 +55,16 @@ TEST(SuccessorReport, StaysWithinTheLongestMessage) {
 /// An upgrade whose new program is a shell script; what came of it, in words.
 class ScriptedUpgrade : public testing::Test {
  protected:
+  ~ScriptedUpgrade() override {
+    // One that has taken over is left alone by all but its test.
+    EXPECT_TRUE(tests::eventually(tests::patience(), [this] {
+      mp::reap_one(upgrade_->pid());
+      return is_gone();
+    }));
+  }
   void start(const std::string& script, sys::Duration timeout = 20s, mode_t mode = 0755) {
     const std::string program = directory_.path("program");
-    std::ofstream(program) << "#!/bin/sh\n" << script << "\n";
+    std::ofstream(program) << "#!/bin/bash\n" << script << "\n";
     chmod(program.c_str(), mode);
     invocation_ = {.program = program, .arguments = {"program", "an argument"}};
     upgrade_ = std::make_shared<Upgrade>(
@@ -95,7 +102,8 @@ class ScriptedUpgrade : public testing::Test {
   bool takes_over_ = true;
 };
 
-/// What the scripts speak to the channel with: a message for each write.
+/// What the scripts (in bash: other shells know descriptors up to 9 only) speak to the channel
+/// with: a message for each write.
 const std::string speak =
     "fd=$(echo $FORKECHOD_HANDOVER | sed 's/.*channel=\\([0-9]*\\).*/\\1/'); ";
 
@@ -107,7 +115,7 @@ TEST_F(ScriptedUpgrade, GoesThroughItsSteps) {
 }
 
 TEST_F(ScriptedUpgrade, ItsErrorIsPassedOn) {
-  start(speak + "eval \"printf 'error 64 no such option' >&$fd\"; sleep 100");
+  start(speak + "eval \"printf 'error 64 no such option' >&$fd\"; exec sleep 100");
   EXPECT_EQ(outcome(), "failed: the new program did not start: no such option");
   EXPECT_TRUE(is_gone());
 }
