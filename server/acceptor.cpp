@@ -16,6 +16,7 @@
 #include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/raw_syscall.h"
+#include "server/access_log.h"
 #include "server/admission.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
@@ -208,13 +209,15 @@ class Acceptor {
     Slot& slot = slots_[*slot_index];
     book_.bytes_in.add(slot.meter.bytes_in.get());
     book_.bytes_out.add(slot.meter.bytes_out.get());
-    slot.state.store(SlotState::free, std::memory_order_relaxed);
-    slot.pid.store(0, std::memory_order_relaxed);
-    children_.give_back(*slot_index);
     const Ending ending = ending_of_exitcode(exit.exitcode);
     if (ending == Ending::crashed) warn_of_crash(exit);
     book_.reaped.add(1);
-    book_.record(ending);
+    book_ending(
+        page_, [&] { return describe_connection(slot, AccessRole::child, outcome_of(ending)); },
+        [&] { book_.record(ending); });
+    slot.state.store(SlotState::free, std::memory_order_relaxed);
+    slot.pid.store(0, std::memory_order_relaxed);
+    children_.give_back(*slot_index);
   }
 
   static void warn_of_crash(const mp::Exit& exit) {
@@ -270,7 +273,12 @@ class Acceptor {
 
   void refuse(AcceptedClient client) {
     turn_away(client.socket.get());
-    book_.record(Refusal::full);
+    book_ending(
+        page_,
+        [&] {
+          return describe_arrival(client.peer, AccessRole::acceptor, outcome_of(Refusal::full));
+        },
+        [&] { book_.record(Refusal::full); });
     if (++refused_ == 1)
       log::warning("full: {} connections; refusing more (see --max-connections)", slots_.size());
   }
@@ -305,7 +313,12 @@ class Acceptor {
     turn_away(client.socket.get());
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
-    book_.fork_failed.add(1);
+    book_ending(
+        page_,
+        [&] {
+          return describe_arrival(client.peer, AccessRole::acceptor, AccessOutcome::fork_failed);
+        },
+        [&] { book_.fork_failed.add(1); });
     pause("cannot fork a child for a connection", error);
   }
 

@@ -125,6 +125,9 @@ void add_sight(CLI::App& app, Options& options) {
   app.add_option("--metrics", options.metrics,
                  "Where Prometheus gets its metrics: HOST:PORT, [IPV6]:PORT or unix:PATH")
       ->default_str("off");
+  app.add_option("--access-log", options.access_log,
+                 "A file for one line per connection, as --log-format says")
+      ->default_str("off");
 }
 
 void add_control(CLI::App& app, std::string& control) {

@@ -16,6 +16,7 @@
 #include "common/log/log.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/admission.h"
 #include "server/event_session.h"
 #include "server/worker.h"
@@ -32,9 +33,43 @@ constexpr int accept_batch = 16;
 constexpr auto sweep_period = std::chrono::milliseconds(50);
 constexpr auto resource_pause = std::chrono::milliseconds(100);
 
+/// Slots of single connections, which the supervisor reads when this process was killed.
+class ConnectionSlots {
+ public:
+  explicit ConnectionSlots(mp::RawArray<Slot>* slots) : slots_(slots) {}
+
+  /// None where there are none, or none is left.
+  Slot* take(const PeerAddress& peer) {
+    if (slots_ == nullptr) return nullptr;
+    if (free_.empty()) {
+      if (fresh_ == slots_->size()) return nullptr;
+      free_.push_back(&(*slots_)[fresh_++]);
+    }
+    Slot* slot = free_.back();
+    free_.pop_back();
+    slot->pid.store(getpid(), std::memory_order_relaxed);
+    slot->peer = peer;
+    slot->meter.bytes_in.set(0);
+    slot->meter.bytes_out.set(0);
+    slot->connections.set(1);
+    slot->enter(SlotState::serving);
+    return slot;
+  }
+  void give_back(Slot* slot) {
+    if (slot == nullptr) return;
+    slot->state.store(SlotState::free, std::memory_order_relaxed);
+    free_.push_back(slot);
+  }
+
+ private:
+  mp::RawArray<Slot>* slots_;
+  std::size_t fresh_ = 0;
+  std::vector<Slot*> free_;
+};
+
 class EventWorker {
  public:
-  explicit EventWorker(const ProcessContext& context)
+  EventWorker(const ProcessContext& context, mp::RawArray<Slot>* slots)
       : options_(context.options),
         listeners_(context.listeners),
         pages_(context.pages),
@@ -44,6 +79,7 @@ class EventWorker {
         elders_(context.elders),
         index_(static_cast<unsigned>(context.page_index)),
         peers_(context.peers),
+        connection_slots_(slots),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
         epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
@@ -154,33 +190,52 @@ class EventWorker {
     if (!has_room()) {
       shutdown(client.socket.get(), SHUT_WR);
       recv(client.socket.get(), nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
-      book_.record(Refusal::full);
+      book_ending(
+          page_,
+          [&] {
+            return describe_arrival(client.peer, AccessRole::worker, outcome_of(Refusal::full));
+          },
+          [&] { book_.record(Refusal::full); });
       return;
     }
     const int fd = client.socket.get();
     epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
     check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    sessions_.emplace(fd,
-                      Watched{.session = EventSession(std::move(client.socket), options_, now_)});
+    sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_),
+                                  .slot = connection_slots_.take(client.peer)});
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }
 
   struct Watched {
     EventSession session;
+    Slot* slot = nullptr;   // with an access log
     bool for_room = false;  // watched for room to send, instead of for input
   };
 
   void handle_session(const epoll_event& event) {
     const auto found = sessions_.find(event.data.fd);
     if (found == sessions_.end()) return;
-    EventSession& session = found->second.session;
-    if (found->second.for_room) {
-      session.on_writable(buffers(), slot_.meter, now_);
-    } else {
-      session.on_readable(buffers(), slot_.meter, now_);
-    }
-    settle(found->second);
+    Watched& watched = found->second;
+    metered(watched, [&] {
+      if (watched.for_room) {
+        watched.session.on_writable(buffers(), slot_.meter, now_);
+      } else {
+        watched.session.on_readable(buffers(), slot_.meter, now_);
+      }
+    });
+    settle(watched);
+  }
+
+  /// What `act` moves for a session is entered into its own slot, too.
+  template <typename Act>
+  void metered(Watched& watched, Act act) {
+    if (watched.slot == nullptr) return act();
+    const MeterReading before = slot_.meter.read();
+    act();
+    const MeterReading after = slot_.meter.read();
+    watched.slot->meter.bytes_in.add(after.bytes_in - before.bytes_in);
+    watched.slot->meter.bytes_out.add(after.bytes_out - before.bytes_out);
   }
 
   /// After anything that happened to a session: watch it for what it waits for now.
@@ -200,7 +255,7 @@ class EventWorker {
   void finish_all() {
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      watched.session.finish(buffers(), slot_.meter, now_);
+      metered(watched, [&] { watched.session.finish(buffers(), slot_.meter, now_); });
       settle(watched);
     }
   }
@@ -209,7 +264,7 @@ class EventWorker {
     next_sweep_ = now_ + sweep_period;
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      watched.session.check_timeouts(now_, slot_.meter);
+      metered(watched, [&] { watched.session.check_timeouts(now_, slot_.meter); });
       settle(watched);
     }
   }
@@ -218,11 +273,24 @@ class EventWorker {
     for (const int fd : ended_) {
       const auto found = sessions_.find(fd);
       if (found == sessions_.end()) continue;
-      book_.record(*found->second.session.ending());
+      book_the_end_of(found->second);
       sessions_.erase(found);  // closes, which also ends the watch
       if (sessions_.empty()) slot_.enter(SlotState::idle);
     }
     ended_.clear();
+  }
+
+  void book_the_end_of(const Watched& watched) {
+    const Ending ending = *watched.session.ending();
+    book_ending(
+        page_,
+        [&] {
+          return watched.slot == nullptr
+                     ? describe_arrival({}, AccessRole::worker, outcome_of(ending))
+                     : describe_connection(*watched.slot, AccessRole::worker, outcome_of(ending));
+        },
+        [&] { book_.record(ending); });
+    connection_slots_.give_back(watched.slot);
   }
 
   void pause(int error) {
@@ -242,6 +310,7 @@ class EventWorker {
   const Elders& elders_;
   const unsigned index_;
   const unsigned peers_;
+  ConnectionSlots connection_slots_;
   std::vector<char> input_;
   std::vector<char> scratch_;
   sys::Descriptor epoll_;
@@ -260,9 +329,9 @@ class EventWorker {
 
 }  // namespace
 
-void run_event_worker(const ProcessContext& context) {
+void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   settle_in(context, "event worker");
-  EventWorker(context).run();
+  EventWorker(context, slots).run();
 }
 
 }  // namespace forkecho::server

@@ -13,6 +13,7 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
 #include "server/worker.h"
@@ -40,7 +41,8 @@ class PoolWorker {
         listeners_(context.listeners),
         pages_(context.pages),
         elders_(context.elders),
-        book_(context.page().book),
+        page_(context.page()),
+        book_(page_.book),
         slot_(context.page().slot),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
         life_(choose_life(options_)) {
@@ -104,13 +106,20 @@ class PoolWorker {
     become_busy(client.peer);
     if (is_one_too_many()) {
       close_in_order(client.socket.get());
-      book_.record(Refusal::full);
+      book_ending(
+          page_, [&] { return describe(outcome_of(Refusal::full)); },
+          [&] { book_.record(Refusal::full); });
     } else {
       const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
-      book_.record(ending);
+      book_ending(
+          page_, [&] { return describe(outcome_of(ending)); }, [&] { book_.record(ending); });
     }
     client.socket.reset();
     become_idle();
+  }
+
+  AccessEntry describe(AccessOutcome outcome) const {
+    return describe_connection(slot_, AccessRole::worker, outcome, page_.journal.meter_before);
   }
 
   /// With --when-full refuse the pool has one worker more than it may serve connections; whoever
@@ -134,6 +143,7 @@ class PoolWorker {
   void become_busy(const PeerAddress& peer) {
     slot_.peer = peer;
     slot_.connections.add(1);
+    if (has_access_log()) page_.journal.meter_before = slot_.meter.read();
     slot_.enter(SlotState::serving);
     show_in_title(peer);
   }
@@ -149,6 +159,7 @@ class PoolWorker {
   const std::span<const Listener> listeners_;
   mp::RawArray<ProcessPage>& pages_;
   const Elders& elders_;
+  ProcessPage& page_;
   Book& book_;
   Slot& slot_;
   const ServeOptions serve_options_;

@@ -10,6 +10,7 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 
 namespace forkecho::server {
 namespace {
@@ -43,6 +44,7 @@ void settle_in(const CommonContext& context, std::string_view title) {
   sys::set_process_title("forkechod: " + std::string(title));
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
+  if (has_access_log()) kept.push_back(access_log_descriptor());
   close_all_but(std::move(kept));
 }
 

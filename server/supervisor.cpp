@@ -16,6 +16,7 @@
 #include "common/mp/orphans.h"
 #include "common/mp/reap.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
 #include "server/exporter_keeper.h"
@@ -174,13 +175,13 @@ class Supervisor {
     });
   }
 
-  void keep_exporter(const std::string& address) {
-    const pid_t supervisor = getpid();
-    exporter_.emplace(
-        address, [this, supervisor](std::span<const Listener> listeners, const std::string& title) {
-          generations_.make_memory_read_only();
-          settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
-        });
+  void keep_exporter(const std::string& address, std::list<Inheritance::Socket>& inherited) {
+    const auto settle = [this, supervisor = getpid()](std::span<const Listener> listeners,
+                                                      const std::string& title) {
+      generations_.make_memory_read_only();
+      settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+    };
+    exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
 
   void maintain_exporter() {
@@ -201,7 +202,7 @@ class Supervisor {
   void tell_of_lost_lines() {
     const BookTotals totals = generations_.totals();
     const std::uint64_t lost = totals.log_lost + log::dropped();
-    const std::uint64_t access_lost = totals.access_log_lost;
+    const std::uint64_t access_lost = totals.access_log_lost + access_lines_lost();
     if (lost == told_lost_ && access_lost == told_access_lost_) return;
     const std::string line = fmt::format(
         "{} lines of the log and {} of the access log could not be written and are lost",
@@ -391,7 +392,7 @@ class Supervisor {
                   .slots = {},
                   .slots_omitted = 0};
     status.log_lost = status.books.log_lost + log::dropped();
-    status.access_log_lost = status.books.access_log_lost;
+    status.access_log_lost = status.books.access_log_lost + access_lines_lost();
     for (const Listener& listener : listeners_) {
       status.listen.push_back(listener.address().to_string());
       status.accept_queues.push_back(accept_queue_of(listener.fd()));
@@ -443,6 +444,7 @@ void run_supervisor(const Options& options, const std::function<void()>& on_read
   // A reader of the log that has gone is no reason to end.
   std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
+  open_access_log(options.access_log, options.log.format);
   Supervisor(options, std::move(inherited)).run(on_ready);
 }
 
