@@ -20,9 +20,10 @@
 
 namespace forkecho::server {
 
-/// The pause before the next start of an exporter that lived for `lived` and was started after
-/// `previous`: none, or 1 s doubling to a minute.
-std::chrono::seconds next_exporter_pause(sys::Duration lived, std::chrono::seconds previous);
+/// The pause before the next start of an exporter that lived for `lived` and was started after a
+/// pause of `previous`: none, or 100 ms doubling to a minute.
+std::chrono::milliseconds next_exporter_pause(sys::Duration lived,
+                                              std::chrono::milliseconds previous);
 
 /// Listens at `address`. Throws FatalError (usage, unavailable).
 Listener open_metrics_listener(const std::string& address);
@@ -62,7 +63,7 @@ class ExporterKeeper {
   pid_t pid_ = 0;
   std::uint64_t started_count_ = 0;
   sys::Clock::time_point started_{};
-  std::chrono::seconds pause_{0};
+  std::chrono::milliseconds pause_{0};
   sys::Deadline not_before_ = sys::Deadline::immediately();
 };
 

@@ -186,8 +186,8 @@ class Supervisor {
 
   void maintain_exporter() {
     if (!exporter_) return;
-    publish_metrics();
     exporter_->maintain();
+    publish_metrics();
   }
 
   void publish_metrics() {

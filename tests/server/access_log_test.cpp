@@ -74,13 +74,15 @@ TEST(AccessLine, OfNonsenseIsOneShortLine) {
   AccessEntry entry{};
   for (const int fill : {0x00, 0x0a, 0x22, 0x7f, 0x80, 0xff}) {
     std::memset(static_cast<void*>(&entry), fill, sizeof entry);
-    for (const std::uint16_t family : {AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, 0xffff}) {
-      entry.peer.family = family;
+    for (const int family : {AF_UNSPEC, AF_UNIX, AF_INET, AF_INET6, 0xffff}) {
+      entry.peer.family = static_cast<std::uint16_t>(family);
       for (const auto format : {log::Format::text, log::Format::json}) {
         const std::string line = format_access_line(entry, format);
         EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
         EXPECT_LT(line.size(), 512U);
-        if (format == log::Format::json) EXPECT_NO_THROW(nlohmann::json::parse(line)) << line;
+        if (format == log::Format::json) {
+          EXPECT_TRUE(nlohmann::json::accept(line)) << line;
+        }
       }
     }
   }

@@ -25,9 +25,10 @@ TEST(ExporterPause, WhoLivedForAWhileIsReplacedAtOnce) {
 }
 
 TEST(ExporterPause, DoublesUpToAMinute) {
-  std::chrono::seconds pause{0};
-  for (const int expected : {1, 2, 4, 8, 16, 32, 60, 60})
-    EXPECT_EQ(pause = next_exporter_pause(10ms, pause), std::chrono::seconds(expected));
+  std::chrono::milliseconds pause{0};
+  for (const int expected :
+       {100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 60000, 60000})
+    EXPECT_EQ(pause = next_exporter_pause(10ms, pause), std::chrono::milliseconds(expected));
 }
 
 Metrics figures(std::uint64_t accepted) {
