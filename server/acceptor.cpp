@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -17,10 +18,11 @@
 #include "common/sys/check_syscall.h"
 #include "common/sys/raw_syscall.h"
 #include "server/access_log.h"
-#include "server/admission.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
+#include "server/gate.h"
 #include "server/serve_connection.h"
+#include "server/turn_away.h"
 
 namespace forkecho::server {
 namespace {
@@ -31,8 +33,10 @@ using sys::Deadline;
 constexpr int accept_batch = 16;
 /// After the system refused a descriptor or a process: time in which something may come free.
 constexpr auto resource_pause = std::chrono::milliseconds(100);
-/// While connections of others keep us from accepting, they are looked at as often as this.
-constexpr auto room_poll = std::chrono::milliseconds(5);
+/// So long after the drain timeout clients may wait for room; after that they are refused, so that
+/// they see an end before the daemon's own, at which they would be reset (supervisor.cpp,
+/// finish_patience).
+constexpr auto last_call_after = std::chrono::seconds(4);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
@@ -75,12 +79,6 @@ sys::Descriptor watch_signals() {
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
 
-/// The end, and nothing left unread that would make it a reset. MSG_TRUNC discards without a copy.
-void turn_away(int socket) {
-  shutdown(socket, SHUT_WR);
-  recv(socket, nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
-}
-
 class Acceptor {
  public:
   Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
@@ -89,14 +87,18 @@ class Acceptor {
         page_(context.page()),
         book_(page_.book),
         fork_times_(page_.fork_times),
-        elders_(context.elders),
-        adopted_(context.pages.all().back().book),
         slots_(slots),
+        gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
-        acceptor_pid_(getpid()) {
+        serve_options_{.transform = options_.transform,
+                       .timeouts = options_.timeouts,
+                       .stress = stress_word(context.pages.admission)},
+        acceptor_pid_(getpid()),
+        connection_filter_(context.confinement != nullptr ? context.confinement->connection_filter()
+                                                          : nullptr) {
     context.pages.memory().keep_from_children();
-    for (const auto& elder : elders_) elder->memory().keep_from_children();
+    for (const auto& elder : context.elders) elder->memory().keep_from_children();
+    keep_from_children(context);
     for (const Listener& listener : listeners_) listener.keep_from_children();
     prepare_childrens_signals();
     signals_ = watch_signals();
@@ -113,23 +115,25 @@ class Acceptor {
   }
 
  private:
+  static const std::atomic<bool>* stress_word(const AdmissionMemory& memory) {
+    return memory.stress ? &**memory.stress : nullptr;
+  }
+
+  /// All that decides on admissions; the word of stress alone is for them.
+  void keep_from_children(const ProcessContext& context) {
+    if (gate_.counts_sources()) sources_.emplace(slots_.size()).memory().keep_from_children();
+    context.pages.admission.keep_from_children();
+    for (const auto& elder : context.elders) elder->admission.keep_from_children();
+  }
+
   bool done() const {
     const bool leaving = retired_ || (draining_ && (queue_empty_ || door_closed_));
     return leaving && children_.size() == 0;
   }
 
-  bool may_accept() const {
-    return !retired_ && !door_closed_ && pause_until_.passed() && decide() != Admission::wait &&
-           !still_accept(elders_);
+  bool may_accept() {
+    return !retired_ && !door_closed_ && pause_until_.passed() && gate_.is_open();
   }
-
-  Admission decide() const {
-    return decide_admission(children_.size() + served_elsewhere(), slots_.size(),
-                            options_.when_full);
-  }
-
-  /// By elders, and by the adopted children of an acceptor that sat here before.
-  std::uint64_t served_elsewhere() const { return active_in(elders_) + adopted_.read().active(); }
 
   void wait_for_events() {
     std::array<pollfd, max_listeners + 1> entries;
@@ -147,12 +151,10 @@ class Acceptor {
                                 [](const pollfd& e) { return e.revents != 0; });
   }
 
-  Deadline wait_deadline() const {
+  Deadline wait_deadline() {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
-    // Room that others make is not announced by a signal.
-    if (!retired_ && !may_accept() && served_elsewhere() + elders_.size() > 0)
-      deadline = earlier(deadline, Deadline::after(room_poll));
+    if (!retired_ && !gate_.is_open()) deadline = earlier(deadline, gate_.look_again());
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());
     return deadline;
@@ -160,6 +162,7 @@ class Acceptor {
 
   void handle_signals() {
     if (finishing_) tell_children(SIGTERM);
+    if (last_call_.passed()) gate_.set_closing(Closing::last_call);
     if (!signals_pending_) return;
     std::array<signalfd_siginfo, 16> infos;
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
@@ -176,13 +179,16 @@ class Acceptor {
         break;
       case SIGTERM:
         draining_ = true;
+        gate_.set_closing(Closing::draining);
         break;
       case SIGUSR1:
         retired_ = true;
         page_.door.store(Door::shut, std::memory_order_release);
         break;
       case SIGUSR2:
-        draining_ = finishing_ = true;
+        draining_ = true;
+        if (!finishing_) last_call_ = Deadline::after(last_call_after);
+        finishing_ = true;
         tell_children(SIGTERM);
         break;
       default:  // QUIT
@@ -218,6 +224,7 @@ class Acceptor {
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
+    gate_.ended(source_of_slot(*slot_index));
   }
 
   static void warn_of_crash(const mp::Exit& exit) {
@@ -228,6 +235,10 @@ class Acceptor {
       log::warning("child {} failed with exit code {}; its connection is lost", exit.pid,
                    exit.exitcode);
     }
+  }
+
+  Source source_of_slot(std::uint32_t slot_index) const {
+    return sources_ ? (*sources_)[slot_index] : Source::uncounted;
   }
 
   void accept_connections() {
@@ -245,7 +256,9 @@ class Acceptor {
   }
 
   bool accept_one(const Listener& listener) {
+    if (gate_.before_accept().verdict != Admission::Verdict::admit) return false;
     AcceptResult accepted = listener.accept();
+    if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
         book_.accepted.add(1);
@@ -264,23 +277,12 @@ class Acceptor {
   }
 
   void take_in(AcceptedClient client) {
-    if (decide() == Admission::refuse_full) {
-      refuse(std::move(client));
+    const Admission admission = gate_.decide(client.peer);
+    if (admission.verdict == Admission::Verdict::refuse) {
+      gate_.refuse(std::move(client), admission.reason);
     } else {
       fork_child(std::move(client));
     }
-  }
-
-  void refuse(AcceptedClient client) {
-    turn_away(client.socket.get());
-    book_ending(
-        page_,
-        [&] {
-          return describe_arrival(client.peer, AccessRole::acceptor, outcome_of(Refusal::full));
-        },
-        [&] { book_.record(Refusal::full); });
-    if (++refused_ == 1)
-      log::warning("full: {} connections; refusing more (see --max-connections)", slots_.size());
   }
 
   void fork_child(AcceptedClient client) {
@@ -288,6 +290,7 @@ class Acceptor {
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer);
     const sys::Duration begun(slot.since_ns.load(std::memory_order_relaxed));
+    if (sources_) (*sources_)[slot_index] = gate_.source();
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
@@ -313,6 +316,7 @@ class Acceptor {
     turn_away(client.socket.get());
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
+    gate_.ended(source_of_slot(slot_index));
     book_ending(
         page_,
         [&] {
@@ -327,6 +331,7 @@ class Acceptor {
     mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
+    if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
     mp::accept_signals();
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
@@ -346,12 +351,13 @@ class Acceptor {
   ProcessPage& page_;
   Book& book_;
   ForkTimes& fork_times_;
-  const Elders& elders_;
-  const Book& adopted_;
   mp::RawArray<Slot>& slots_;
+  Gate gate_;
+  std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
   const ServeOptions serve_options_;
   const pid_t acceptor_pid_;
+  const FilterProgram* const connection_filter_;  // none unless --sandbox strict
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -361,8 +367,8 @@ class Acceptor {
   bool retired_ = false;
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
-  std::uint64_t refused_ = 0;
   Deadline pause_until_ = Deadline::after(sys::Duration::zero());
+  Deadline last_call_ = Deadline::never();
   Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());
 };
 
@@ -371,7 +377,9 @@ class Acceptor {
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
-  Acceptor(context, slots).run();
+  Acceptor acceptor(context, slots);
+  restrict_calls(context, Role::acceptor);
+  acceptor.run();
 }
 
 }  // namespace forkecho::server

@@ -57,7 +57,7 @@ void leave_the_terminal() {
   mp::leave(static_cast<int>(code));
 }
 
-void run_in_background(const Options& options, Inheritance inherited, mp::Connection& starter) {
+void run_in_background(const Options& options, Inheritance&& inherited, mp::Connection& starter) {
   setsid();
   try {
     const auto on_ready = [&] {
@@ -74,7 +74,12 @@ void run_in_background(const Options& options, Inheritance inherited, mp::Connec
 
 }  // namespace
 
-void start_daemon(const Options& options, Inheritance inherited) {
+void start_daemon(const Options& options, Inheritance&& inherited) {
+  // In the place of a daemon that was started so: the process is all that it has to be.
+  if (inherited.is_handover())
+    return run_supervisor(
+        options, [] {}, std::move(inherited));
+
   mp::Pipe pipe(mp::Duplex::no);
   mp::Process daemon([&] {
     pipe.first.close();
@@ -101,6 +106,19 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
         ExitCode::system,
         "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");
   }
+}
+
+void ask_daemon(const std::string& control, const std::string& request, sys::Deadline deadline) {
+  constexpr std::string_view refusal = "error: ";
+  constexpr std::string_view bad_config = "configuration: ";
+  std::string answer = ControlClient(control).ask(request, deadline);
+  while (answer.ends_with('\n')) answer.pop_back();
+  if (answer == "ok") return;
+  std::string_view line = answer;
+  if (line.starts_with(refusal)) line.remove_prefix(refusal.size());
+  const bool config = line.starts_with(bad_config);
+  if (config) line.remove_prefix(bad_config.size());
+  throw FatalError(config ? ExitCode::config : ExitCode::system, std::string(line));
 }
 
 std::string daemon_status(const std::string& control, bool json) {

@@ -2,6 +2,7 @@
 // ask one for its status.
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "common/sys/deadline.h"
@@ -13,12 +14,21 @@ namespace forkecho::server {
 
 /// Starts the daemon in a session of its own and returns once it listens; throws what kept it from
 /// that as FatalError, with the daemon's own exit code.
-void start_daemon(const Options& options, Inheritance inherited = {});
+void start_daemon(const Options& options, Inheritance&& inherited = {});
 
 /// Asks the daemon at `control` to drain (or, `now`, to end at once) and returns when it is gone.
 /// Throws FatalError(unavailable) when nobody answers, FatalError(system) when it is still there at
 /// the deadline.
 void stop_daemon(const std::string& control, bool now, sys::Deadline deadline);
+
+/// For what takes the daemon some time; its own bounds are shorter.
+inline constexpr auto request_patience = std::chrono::seconds(60);
+
+/// Asks the daemon at `control` for something (`reload`, ...: control_socket.h) and returns once it
+/// is done. Throws FatalError: with the daemon's own line when it cannot do it (config for a
+/// configuration that cannot be used, else system), unavailable when nobody
+/// answers before the deadline.
+void ask_daemon(const std::string& control, const std::string& request, sys::Deadline deadline);
 
 /// The daemon's status: JSON on one line, or text for a person.
 std::string daemon_status(const std::string& control, bool json);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/mp/raw_shared.h"
+#include "server/admission_memory.h"
 #include "server/scoreboard.h"
 
 namespace forkecho::server {
@@ -22,7 +23,14 @@ namespace forkecho::server {
 /// One page for each seat of a generation, and behind them the supervisor's: its book has as active
 /// what the adopted children of dead acceptors serve, and its door is shut when nobody need wait
 /// any longer for this generation's doors (one of its processes does not answer).
-using GenerationPages = mp::RawArray<ProcessPage>;
+class GenerationPages : public mp::RawArray<ProcessPage> {
+ public:
+  explicit GenerationPages(std::size_t count) : RawArray(count) {}
+  GenerationPages(std::size_t count, const Options& options)
+      : RawArray(count), admission(options, count) {}
+
+  AdmissionMemory admission;
+};
 using Elders = std::vector<std::shared_ptr<GenerationPages>>;
 
 /// Connections that are being served by the processes of `pages`, adopted children included. The
@@ -32,9 +40,4 @@ std::uint64_t active_in(const GenerationPages& pages);
 std::uint64_t active_in(const Elders& elders);
 /// Whether one of them may still take somebody in: then the caller must not.
 bool still_accept(const Elders& elders);
-/// `limit` less `taken`, at least 0.
-constexpr std::uint64_t what_is_left(std::uint64_t limit, std::uint64_t taken) {
-  return limit > taken ? limit - taken : 0;
-}
-
 }  // namespace forkecho::server

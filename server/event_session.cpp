@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <chrono>
 
+#include "server/stress.h"
+
 namespace forkecho::server {
 namespace {
 
@@ -127,27 +129,26 @@ bool EventSession::holds_up_the_end(TimePoint now) const {
          now - finishing_since_ >= finish_time;
 }
 
-std::optional<Ending> EventSession::expired(TimePoint now) const {
-  if (has_passed(timeouts_.lifetime, opened_, now)) return Ending::lifetime_timeout;
+std::optional<Ending> EventSession::expired(TimePoint now, const Timeouts& timeouts) const {
+  if (has_passed(timeouts.lifetime, opened_, now)) return Ending::lifetime_timeout;
   if (is_stalled()) {
-    const bool too_long = holds_up_the_end(now) || has_passed(timeouts_.write, stalled_since_, now);
+    const bool too_long = holds_up_the_end(now) || has_passed(timeouts.write, stalled_since_, now);
     return too_long ? std::optional(Ending::write_timeout) : std::nullopt;
   }
-  if (!first_byte_seen_ && timeouts_.first_byte.count() != 0) {
-    return has_passed(timeouts_.first_byte, opened_, now)
-               ? std::optional(Ending::first_byte_timeout)
-               : std::nullopt;
+  if (!first_byte_seen_ && timeouts.first_byte.count() != 0) {
+    return has_passed(timeouts.first_byte, opened_, now) ? std::optional(Ending::first_byte_timeout)
+                                                         : std::nullopt;
   }
-  return has_passed(timeouts_.idle, last_input_, now) ? std::optional(Ending::idle_timeout)
-                                                      : std::nullopt;
+  return has_passed(timeouts.idle, last_input_, now) ? std::optional(Ending::idle_timeout)
+                                                     : std::nullopt;
 }
 
-void EventSession::check_timeouts(TimePoint now, Meter& meter) {
+void EventSession::check_timeouts(TimePoint now, Meter& meter, bool stressed) {
   if (phase_ == Phase::lingering) {
     if (now - lingering_since_ >= linger_time) ending_ = ending_after_linger_;
     return;
   }
-  const auto why = expired(now);
+  const auto why = expired(now, stressed ? under_stress(timeouts_) : timeouts_);
   if (!why) return;
   if (is_stalled()) {
     ending_ = ending_after_linger_.value_or(left_to_answer_ ? Ending::drain_timeout : *why);

@@ -35,8 +35,8 @@ class EventSession {
   /// True while bytes wait for the client to read: then it is to be watched for room, not for
   /// input.
   bool is_stalled() const { return !unsent_.empty(); }
-  /// Whether the next deadline has passed; sets ending() if so.
-  void check_timeouts(sys::Clock::time_point now, Meter& meter);
+  /// Whether the next deadline has passed; sets ending() if so. `stressed`: see stress.h.
+  void check_timeouts(sys::Clock::time_point now, Meter& meter, bool stressed = false);
   /// Answers what has been received by now, then half-closes and lets late bytes run out. What a
   /// slow client has no room for goes out with on_writable, within a bound of time.
   void finish(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
@@ -57,7 +57,7 @@ class EventSession {
   void end_from_our_side(Ending ending, sys::Clock::time_point now);
   void discard(EventBuffers buffers);
   bool holds_up_the_end(sys::Clock::time_point now) const;
-  std::optional<Ending> expired(sys::Clock::time_point now) const;
+  std::optional<Ending> expired(sys::Clock::time_point now, const Timeouts& timeouts) const;
 
   sys::Descriptor socket_;
   const Timeouts& timeouts_;

@@ -17,8 +17,8 @@
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
-#include "server/admission.h"
 #include "server/event_session.h"
+#include "server/gate.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
@@ -32,6 +32,8 @@ constexpr int accept_batch = 16;
 /// Timeouts are kept to this precision: the sessions are looked through once in it.
 constexpr auto sweep_period = std::chrono::milliseconds(50);
 constexpr auto resource_pause = std::chrono::milliseconds(100);
+/// As in the acceptor.
+constexpr auto last_call_after = std::chrono::seconds(4);
 
 /// Slots of single connections, which the supervisor reads when this process was killed.
 class ConnectionSlots {
@@ -72,13 +74,11 @@ class EventWorker {
   EventWorker(const ProcessContext& context, mp::RawArray<Slot>* slots)
       : options_(context.options),
         listeners_(context.listeners),
-        pages_(context.pages),
         page_(context.page()),
         book_(page_.book),
         slot_(page_.slot),
-        elders_(context.elders),
-        index_(static_cast<unsigned>(context.page_index)),
-        peers_(context.peers),
+        gate_(context, Accepting::polls, options_.max_connections),
+        stress_(context.pages.admission.stress ? &**context.pages.admission.stress : nullptr),
         connection_slots_(slots),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
@@ -95,6 +95,7 @@ class EventWorker {
 
   void run() {
     while (!done()) {
+      follow_wish();
       if (retired()) page_.door.store(Door::shut, std::memory_order_release);
       watch_listeners(may_accept());
       wait_for_events();
@@ -112,19 +113,16 @@ class EventWorker {
     return leaving() && (queue_empty_ || door_closed_ || retired()) && sessions_.empty();
   }
 
-  bool may_accept() const {
-    if (retired() || now_ < pause_until_ || door_closed_ || still_accept(elders_)) return false;
-    return has_room() || (options_.when_full == WhenFull::refuse && all_are_full());
+  bool may_accept() {
+    return !retired() && now_ >= pause_until_ && !door_closed_ && gate_.is_open();
   }
 
-  /// Each worker has a part of what the elders leave, which only grows.
-  bool has_room() const {
-    const std::uint64_t left = what_is_left(options_.max_connections, active_in(elders_));
-    return sessions_.size() < share_of_limit(left, index_, peers_);
-  }
-
-  bool all_are_full() const {
-    return active_in(pages_) + active_in(elders_) >= options_.max_connections;
+  void follow_wish() {
+    const Wish wish = current_wish();
+    if (wish >= Wish::drain) gate_.set_closing(Closing::draining);
+    if (wish != Wish::finish) return;
+    if (last_call_.is_never()) last_call_ = sys::Deadline::after(last_call_after);
+    if (last_call_.passed()) gate_.set_closing(Closing::last_call);
   }
 
   void watch_listeners(bool wanted) {
@@ -147,7 +145,11 @@ class EventWorker {
   int timeout_ms() const {
     if (leaving() && !queue_empty_ && watching_listeners_) return 0;
     const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
-    return must_sweep ? static_cast<int>(sweep_period.count()) : -1;
+    if (!must_sweep) return -1;
+    const int sweep = static_cast<int>(sweep_period.count());
+    if (watching_listeners_ || retired()) return sweep;
+    const int look = gate_.look_again().poll_timeout_ms();
+    return look < 0 ? sweep : std::min(sweep, look);
   }
 
   void handle_events() {
@@ -177,7 +179,9 @@ class EventWorker {
 
   void accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch && may_accept(); ++i) {
+      if (gate_.before_accept().verdict != Admission::Verdict::admit) return;
       AcceptResult accepted = listener.accept();
+      if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
       if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
@@ -187,21 +191,14 @@ class EventWorker {
   }
 
   void admit(AcceptedClient client) {
-    if (!has_room()) {
-      shutdown(client.socket.get(), SHUT_WR);
-      recv(client.socket.get(), nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
-      book_ending(
-          page_,
-          [&] {
-            return describe_arrival(client.peer, AccessRole::worker, outcome_of(Refusal::full));
-          },
-          [&] { book_.record(Refusal::full); });
-      return;
-    }
+    const Admission admission = gate_.decide(client.peer);
+    if (admission.verdict == Admission::Verdict::refuse)
+      return gate_.refuse(std::move(client), admission.reason);
     const int fd = client.socket.get();
     epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
     check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_),
+                                  .source = gate_.source(),
                                   .slot = connection_slots_.take(client.peer)});
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
@@ -209,6 +206,7 @@ class EventWorker {
 
   struct Watched {
     EventSession session;
+    Source source;
     Slot* slot = nullptr;   // with an access log
     bool for_room = false;  // watched for room to send, instead of for input
   };
@@ -262,9 +260,10 @@ class EventWorker {
 
   void sweep() {
     next_sweep_ = now_ + sweep_period;
+    const bool stressed = stress_ != nullptr && stress_->load(std::memory_order_relaxed);
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      metered(watched, [&] { watched.session.check_timeouts(now_, slot_.meter); });
+      metered(watched, [&] { watched.session.check_timeouts(now_, slot_.meter, stressed); });
       settle(watched);
     }
   }
@@ -274,6 +273,7 @@ class EventWorker {
       const auto found = sessions_.find(fd);
       if (found == sessions_.end()) continue;
       book_the_end_of(found->second);
+      gate_.ended(found->second.source);
       sessions_.erase(found);  // closes, which also ends the watch
       if (sessions_.empty()) slot_.enter(SlotState::idle);
     }
@@ -303,13 +303,11 @@ class EventWorker {
 
   const Options& options_;
   const std::span<const Listener> listeners_;
-  mp::RawArray<ProcessPage>& pages_;
   ProcessPage& page_;
   Book& book_;
   Slot& slot_;
-  const Elders& elders_;
-  const unsigned index_;
-  const unsigned peers_;
+  Gate gate_;
+  const std::atomic<bool>* const stress_;
   ConnectionSlots connection_slots_;
   std::vector<char> input_;
   std::vector<char> scratch_;
@@ -322,6 +320,7 @@ class EventWorker {
   bool watching_listeners_ = false;
   bool queue_empty_ = false;  // while leaving: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
+  sys::Deadline last_call_ = sys::Deadline::never();
   TimePoint now_ = sys::Clock::now();
   TimePoint next_sweep_ = now_;
   TimePoint pause_until_ = now_;
@@ -331,7 +330,9 @@ class EventWorker {
 
 void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   settle_in(context, "event worker");
-  EventWorker(context, slots).run();
+  EventWorker worker(context, slots);
+  restrict_calls(context, Role::event_worker);
+  worker.run();
 }
 
 }  // namespace forkecho::server

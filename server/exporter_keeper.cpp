@@ -49,7 +49,7 @@ ExporterKeeper::ExporterKeeper(Listener listener, SettleIn settle_in)
 }
 
 ExporterKeeper::~ExporterKeeper() {
-  for (const Listener& listener : listeners_) listener.remove_path();
+  if (!leaves_listener_) listener().remove_path();
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
   mp::reap_before(pid_, sys::Deadline::after(end_patience));

@@ -47,6 +47,8 @@ class ExporterKeeper {
   /// What scrapers see from now on.
   void publish(Metrics metrics);
 
+  /// The listener is another daemon's now: its socket file stays.
+  void leave_listener() { leaves_listener_ = true; }
   const Listener& listener() const { return listeners_.front(); }
   std::string address() const { return listener().address().to_string(); }
   /// 0: none runs.
@@ -60,6 +62,7 @@ class ExporterKeeper {
   SettleIn settle_in_;
   MetricsPage page_;
   std::optional<mp::Process> process_;
+  bool leaves_listener_ = false;
   pid_t pid_ = 0;
   std::uint64_t started_count_ = 0;
   sys::Clock::time_point started_{};

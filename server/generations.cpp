@@ -155,6 +155,10 @@ void Generations::maintain_drain() {
   drop_the_empty();
 }
 
+void Generations::retire_all() {
+  for_each([](ProcessTree& tree) { tree.retire_all(); });
+}
+
 void Generations::tell(int signal, int orphans_signal) {
   for_each([=](ProcessTree& tree) { tree.tell(signal, orphans_signal); });
 }
@@ -193,6 +197,10 @@ void Generations::for_each_slot(const std::function<void(const Slot&)>& visit) c
 
 void Generations::make_memory_read_only() {
   for_each([](ProcessTree& tree) { tree.make_memory_read_only(); });
+}
+
+void Generations::for_each_pages(const std::function<void(const GenerationPages&)>& visit) const {
+  for_each([&](const ProcessTree& tree) { visit(*tree.pages()); });
 }
 
 bool Generations::is_busy() const {

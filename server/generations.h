@@ -57,12 +57,15 @@ class Generations {
   /// Those of the current generation.
   const Options& options() const { return *current_.options; }
   ProcessTree& current() { return *current_.tree; }
+  const ProcessTree& current() const { return *current_.tree; }
   unsigned number() const { return current_.number; }
 
   /// See ProcessTree; each acts on, or sums over, all generations.
   bool take_ended(pid_t pid);
   void maintain();
   void maintain_drain();
+  /// Everyone accepts nobody more and leaves, see ProcessTree; maintain repeats it.
+  void retire_all();
   void tell(int signal, int orphans_signal);
   void kill_all();
   bool empty() const;
@@ -71,6 +74,8 @@ class Generations {
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   void make_memory_read_only();
   bool is_busy() const;
+  /// For what the supervisor tells all processes, or reads of them (admission_watch.h).
+  void for_each_pages(const std::function<void(const GenerationPages&)>& visit) const;
   /// The current one first, then the older ones, the youngest first.
   std::vector<GenerationView> views() const;
 

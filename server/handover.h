@@ -8,7 +8,7 @@
 //   new -> old   "ready 7 9"        it serves; these descriptors of the handover it has taken
 //   new -> old   "error 69 LINE"    it does not start; exit code and the line for the user
 //   old -> new   "yours"            from now on the new one is the daemon
-//   new -> old   end of stream      it has taken up its duties
+//   new -> old   "done"             it has taken up its duties
 //
 // An end of the stream that comes to the new one before "yours" says that the old one has died:
 // then the new one is the daemon all the same.
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "common/sys/descriptor.h"
+#include "server/invocation.h"
 #include "server/listener.h"
 
 namespace forkecho::server {
@@ -57,6 +58,7 @@ struct Inheritance {
     Listener listener;
     std::string text;  // as in Handover
   };
+  Invocation called_as;
   std::list<Socket> listeners;
   sys::Descriptor channel;
   sys::Descriptor pidfile;

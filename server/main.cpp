@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -8,7 +9,10 @@
 #include "common/sys/process_title.h"
 #include "server/command_line.h"
 #include "server/daemon.h"
+#include "server/handover.h"
+#include "server/invocation.h"
 #include "server/status_watch.h"
+#include "server/successor.h"
 #include "server/supervisor.h"
 
 namespace {
@@ -22,7 +26,17 @@ void print(const std::string& text) {
     sys::throw_errno(errno, "cannot write standard output");
 }
 
-void execute(const CommandLine& command, Inheritance inherited) {
+void check(const CommandLine& command) {
+  const std::string wrong = find_unusable(command.options);
+  const auto& said = command.from_config;
+  const bool by_file = std::find(said.begin(), said.end(), "listen") != said.end();
+  if (!wrong.empty())
+    throw FatalError(by_file ? ExitCode::config : ExitCode::usage,
+                     (by_file ? command.config + ": " : "") + wrong);
+  print("the configuration can be used\n");
+}
+
+void execute(const CommandLine& command, Inheritance&& inherited) {
   switch (command.verb) {
     case Verb::run:
       return run_supervisor(
@@ -34,17 +48,41 @@ void execute(const CommandLine& command, Inheritance inherited) {
                          command.timeout == sys::Duration::zero()
                              ? sys::Deadline::never()
                              : sys::Deadline::after(command.timeout));
+    case Verb::upgrade:
+      // Bounded by the daemon's own --upgrade-timeout, which may be none.
+      return ask_daemon(command.control, "upgrade", sys::Deadline::never());
     case Verb::status:
       if (command.watch)
         return watch_status(
             {.control = command.control, .every = command.every, .json = command.json});
       return print(daemon_status(command.control, command.json));
+    case Verb::check:
+      return check(command);
+    case Verb::reload:
+      return ask_daemon(command.control, "reload", sys::Deadline::after(request_patience));
+    case Verb::reopen_logs:
+      return ask_daemon(command.control, "reopen-logs", sys::Deadline::after(request_patience));
   }
 }
 
-int fail(ExitCode code, const char* line) {
+/// To standard error, and to the daemon that this one was to replace.
+int fail(const Inheritance& inherited, ExitCode code, const char* line) {
   std::fprintf(stderr, "forkechod: %s\n", line);
+  report_failure(inherited.channel, code, line);
   return static_cast<int>(code);
+}
+
+/// What is printed for errors of the command line is complete.
+int fail(const Inheritance& inherited, const Parsed& parsed) {
+  std::fputs(parsed.text.c_str(), stderr);
+  report_failure(inherited.channel, parsed.code, parsed.text.substr(0, parsed.text.find('\n')));
+  return static_cast<int>(parsed.code);
+}
+
+void run(const Parsed& parsed, int argc, char** argv, Inheritance&& inherited) {
+  if (!parsed.command) return print(parsed.text);
+  sys::remember_title_room(argc, argv);
+  execute(*parsed.command, std::move(inherited));
 }
 
 }  // namespace
@@ -52,28 +90,18 @@ int fail(ExitCode code, const char* line) {
 int main(int argc, char** argv) {
   Inheritance inherited;
   try {
+    Invocation called_as = remember_invocation(argc, argv);
     inherited = take_inheritance();
-  } catch (const FatalError& error) {
-    return fail(error.code(), error.what());
-  }
-  const Parsed parsed = parse_command_line(argc, argv);
-  if (!parsed.command && parsed.code != ExitCode::ok) {
-    std::fputs(parsed.text.c_str(), stderr);
-    return static_cast<int>(parsed.code);
-  }
-  try {
-    if (!parsed.command) {
-      print(parsed.text);
-      return 0;
-    }
-    sys::remember_title_room(argc, argv);
-    execute(*parsed.command, std::move(inherited));
+    inherited.called_as = std::move(called_as);
+    const Parsed parsed = parse_command_line(argc, argv);
+    if (!parsed.command && parsed.code != ExitCode::ok) return fail(inherited, parsed);
+    run(parsed, argc, argv, std::move(inherited));
     return 0;
   } catch (const FatalError& error) {
-    return fail(error.code(), error.what());
+    return fail(inherited, error.code(), error.what());
   } catch (const std::system_error& error) {
-    return fail(ExitCode::system, error.what());
+    return fail(inherited, ExitCode::system, error.what());
   } catch (const std::exception& error) {
-    return fail(ExitCode::bug, error.what());
+    return fail(inherited, ExitCode::bug, error.what());
   }
 }

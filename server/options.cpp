@@ -37,6 +37,25 @@ std::string_view to_string(WhenFull when_full) {
   return when_full == WhenFull::wait ? "wait" : "refuse";
 }
 
+std::optional<Sandbox> parse_sandbox(std::string_view name) {
+  for (const Sandbox sandbox : {Sandbox::off, Sandbox::on, Sandbox::strict}) {
+    if (to_string(sandbox) == name) return sandbox;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Sandbox sandbox) {
+  switch (sandbox) {
+    case Sandbox::off:
+      return "off";
+    case Sandbox::on:
+      return "on";
+    case Sandbox::strict:
+      return "strict";
+  }
+  return "";
+}
+
 PoolSizes default_pool_sizes(unsigned processors) {
   return {.start = 4 * processors,
           .min_spare = 2 * processors,

@@ -1,6 +1,7 @@
 // What the command line and the configuration file say, checked and ready to use.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "common/log/log.h"
 #include "common/sys/deadline.h"
+#include "server/cidr.h"
 #include "server/uppercase.h"
 
 namespace forkecho::server {
@@ -48,6 +50,37 @@ struct Timeouts {
   sys::Duration write = std::chrono::seconds(30);
   sys::Duration lifetime{0};
   sys::Duration drain = std::chrono::seconds(30);
+  sys::Duration stress{0};  // at most so much for first byte and idle while nearly full (stress.h)
+};
+
+/// Who is let in, beside max_connections.
+struct AdmissionOptions {
+  std::uint32_t max_per_source = 0;  // connections of one source (source.h); 0: off
+  std::uint32_t accept_rate = 0;     // admissions per second; 0: off
+  std::uint32_t accept_burst = 0;    // 0: as burst() says
+  std::vector<Cidr> exempt;
+
+  /// Admissions that may come at once: what was given, or those of a tenth of a second.
+  std::uint32_t burst() const {
+    return accept_burst != 0 ? accept_burst : std::max<std::uint32_t>(1, accept_rate / 10);
+  }
+};
+
+/// How much is taken from the processes below the supervisor.
+enum class Sandbox {
+  off,  // nothing but what --user, --group and --chroot say
+  on,   // capabilities, new privileges, core dumps, and system calls that their role does not need
+  strict,  // and fork mode's children get a second, tighter filter of system calls each
+};
+std::optional<Sandbox> parse_sandbox(std::string_view name);
+std::string_view to_string(Sandbox sandbox);
+
+/// Names or numbers; empty: as the supervisor.
+struct ConfinementOptions {
+  std::string user = {};
+  std::string group = {};
+  std::string chroot = {};
+  Sandbox sandbox = Sandbox::on;
 };
 
 struct Options {
@@ -59,14 +92,17 @@ struct Options {
   std::uint64_t life_jitter = 0;                  // a life is shortened by a random 0..life_jitter
   std::uint32_t max_connections = 10000;
   WhenFull when_full = WhenFull::wait;
+  AdmissionOptions admission;
   Timeouts timeouts;
   Transform transform = Transform::unicode;
   std::string control;  // path of the control socket
   std::string pidfile;
   log::Options log;
   std::size_t status_slots = 1000;
+  ConfinementOptions confinement;
   std::string metrics;     // where metrics are served; empty: nowhere
   std::string access_log;  // file; empty: none
+  sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

@@ -15,6 +15,7 @@
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
 #include "server/connection_title.h"
+#include "server/gate.h"
 #include "server/serve_connection.h"
 #include "server/worker.h"
 
@@ -22,6 +23,15 @@ namespace forkecho::server {
 namespace {
 
 constexpr int resource_pause_ms = 100;
+constexpr auto longest_wait_for_gate = std::chrono::milliseconds(100);
+
+/// Where clients wait, the limit is kept by there being no more workers. With --when-full refuse
+/// the pool has one more than it may serve connections; whoever finds all the others busy turns its
+/// client away.
+std::uint64_t limit_of(const Options& options) {
+  if (options.mode != Mode::pool || options.when_full == WhenFull::wait) return 0;
+  return std::min<std::uint64_t>(options.max_connections, options.pool.max);
+}
 
 /// Connections that this worker serves before it is replaced; 0: no limit. The jitter keeps workers
 /// that were started together from being replaced together.
@@ -39,12 +49,15 @@ class PoolWorker {
   explicit PoolWorker(const ProcessContext& context)
       : options_(context.options),
         listeners_(context.listeners),
-        pages_(context.pages),
-        elders_(context.elders),
+        gate_(context, Accepting::blocks, limit_of(options_)),
+        door_(context.page().door),
         page_(context.page()),
         book_(page_.book),
         slot_(context.page().slot),
-        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
+        serve_options_{
+            .transform = options_.transform,
+            .timeouts = options_.timeouts,
+            .stress = context.pages.admission.stress ? &**context.pages.admission.stress : nullptr},
         life_(choose_life(options_)) {
     install_worker_signals(finish_current_connection);
     slot_.pid.store(getpid(), std::memory_order_relaxed);
@@ -73,6 +86,10 @@ class PoolWorker {
 
   /// The next client, or none after a signal or a pause.
   AcceptedClient next_client(bool& closed) {
+    if (gate_.before_accept().verdict != Admission::Verdict::admit) {
+      wait_for_gate();
+      return {};
+    }
     if (listeners_.size() > 1) wait_for_any();
     for (const Listener& listener : listeners_) {
       AcceptResult accepted = listener.accept();
@@ -102,42 +119,43 @@ class PoolWorker {
   }
 
   void serve(AcceptedClient client) {
+    const Admission admission = admit(client.peer);
+    if (admission.verdict == Admission::Verdict::refuse)
+      return gate_.refuse(std::move(client), admission.reason);
     ++served_;
+    serve_behind(&door_);
     become_busy(client.peer);
-    if (is_one_too_many()) {
-      close_in_order(client.socket.get());
-      book_ending(
-          page_, [&] { return describe(outcome_of(Refusal::full)); },
-          [&] { book_.record(Refusal::full); });
-    } else {
-      const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
-      book_ending(
-          page_, [&] { return describe(outcome_of(ending)); }, [&] { book_.record(ending); });
-    }
+    const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
+    book_ending(
+        page_, [&] { return describe(outcome_of(ending)); }, [&] { book_.record(ending); });
     client.socket.reset();
+    gate_.ended(gate_.source());
     become_idle();
+    serve_behind(nullptr);
   }
 
   AccessEntry describe(AccessOutcome outcome) const {
     return describe_connection(slot_, AccessRole::worker, outcome, page_.journal.meter_before);
   }
 
-  /// With --when-full refuse the pool has one worker more than it may serve connections; whoever
-  /// finds all the others busy turns its client away. Counting is by looking, so that no count can
-  /// be left wrong by a worker that was killed: the supervisor clears a dead worker's slot.
-  bool is_one_too_many() const {
-    if (options_.when_full == WhenFull::wait || options_.mode != Mode::pool) return false;
-    std::uint64_t serving = serving_in(pages_);
-    for (const auto& elder : elders_) serving += serving_in(*elder);
-    return serving > std::min<std::uint64_t>(options_.max_connections, options_.pool.max);
+  /// Whoever blocks in accept learns only with the client that it should have waited; the client
+  /// waits with it, as it would have in the queue.
+  Admission admit(const PeerAddress& peer) {
+    for (;;) {
+      const Admission admission = gate_.decide(peer);
+      if (admission.verdict == Admission::Verdict::admit ||
+          admission.verdict == Admission::Verdict::refuse)
+        return admission;
+      wait_for_gate();
+    }
   }
 
-  static std::uint64_t serving_in(const GenerationPages& pages) {
-    std::uint64_t serving = 0;
-    for (const ProcessPage& page : pages.all()) {
-      serving += page.slot.state.load(std::memory_order_seq_cst) == SlotState::serving;
-    }
-    return serving;
+  /// A signal ends the wait, too.
+  void wait_for_gate() {
+    // A signal that comes between the check and the wait is repeated, or found after a moment.
+    const auto moment = sys::Deadline::after(longest_wait_for_gate);
+    poll(nullptr, 0, earlier(gate_.look_again(), moment).poll_timeout_ms());
+    if (current_wish() >= Wish::drain) gate_.set_closing(Closing::draining);
   }
 
   void become_busy(const PeerAddress& peer) {
@@ -157,8 +175,8 @@ class PoolWorker {
 
   const Options& options_;
   const std::span<const Listener> listeners_;
-  mp::RawArray<ProcessPage>& pages_;
-  const Elders& elders_;
+  Gate gate_;
+  std::atomic<Door>& door_;
   ProcessPage& page_;
   Book& book_;
   Slot& slot_;
@@ -171,7 +189,9 @@ class PoolWorker {
 
 void run_pool_worker(const ProcessContext& context) {
   settle_in(context, "worker");
-  PoolWorker(context).run();
+  PoolWorker worker(context);
+  restrict_calls(context, Role::worker);
+  worker.run();
 }
 
 }  // namespace forkecho::server

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 #include <string>
 
 #include "common/log/log.h"
@@ -37,10 +38,19 @@ void forget_supervisors_handlers() {
 
 }  // namespace
 
+void protect(AdmissionMemory& admission, std::optional<std::size_t> own) {
+  if (admission.sources) admission.sources->protect_all_but(own);
+  if (admission.stress) {
+    auto& memory = admission.stress->memory();
+    memory.make_read_only(0, memory.size());
+  }
+}
+
 void settle_in(const CommonContext& context, std::string_view title) {
   forget_supervisors_handlers();
   setpgid(0, 0);
-  mp::die_with_parent(context.supervisor);
+  if (context.confinement != nullptr) context.confinement->give_up_privileges();
+  mp::die_with_parent(context.supervisor);  // after a change of identity, which cancels it
   sys::set_process_title("forkechod: " + std::string(title));
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
@@ -49,15 +59,24 @@ void settle_in(const CommonContext& context, std::string_view title) {
 }
 
 void settle_in(const ProcessContext& context, std::string_view title) {
-  settle_in(CommonContext{.listeners = context.listeners, .supervisor = context.supervisor}, title);
+  settle_in(CommonContext{.listeners = context.listeners,
+                          .supervisor = context.supervisor,
+                          .confinement = context.confinement},
+            title);
   log::count_losses_in(context.page().log_lost);
   auto& memory = context.pages.memory();
   const std::size_t own = context.page_index * sizeof(ProcessPage);
   memory.make_read_only(0, own);
   memory.make_read_only(own + sizeof(ProcessPage), memory.size() - own - sizeof(ProcessPage));
+  protect(context.pages.admission, context.page_index);
   for (const auto& elder : context.elders) {
+    protect(elder->admission, std::nullopt);
     elder->memory().make_read_only(0, elder->memory().size());
   }
+}
+
+void restrict_calls(const ProcessContext& context, Role role) {
+  if (context.confinement != nullptr) context.confinement->restrict_calls(role);
 }
 
 }  // namespace forkecho::server

@@ -3,10 +3,12 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "common/mp/raw_shared.h"
+#include "server/confinement.h"
 #include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -18,11 +20,12 @@ namespace forkecho::server {
 struct ProcessContext {
   const Options& options;
   std::span<const Listener> listeners;
-  mp::RawArray<ProcessPage>& pages;
+  GenerationPages& pages;
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
-  Elders elders = {};  // the pages of older generations that still serve
+  Elders elders = {};                        // the pages of older generations that still serve
+  const Confinement* confinement = nullptr;  // none: as the supervisor
 
   ProcessPage& page() const { return pages[page_index]; }
 };
@@ -31,16 +34,26 @@ struct ProcessContext {
 struct CommonContext {
   std::span<const Listener> listeners;
   pid_t supervisor;
+  const Confinement* confinement = nullptr;  // nullptr: none
 };
 
 /// As below, for a process without a page of its own: memory is the caller's affair.
 void settle_in(const CommonContext& context, std::string_view title);
 
+/// Against this process: it writes to no table but its own, and to nothing that the supervisor
+/// alone says.
+void protect(AdmissionMemory& admission, std::optional<std::size_t> own);
+
 /// First thing in an acceptor or a worker, all signals blocked: no handler of the supervisor's, a
 /// process group of its own (so that a terminal's interrupt reaches the supervisor alone, and
 /// orphans can be told by their group), death with the supervisor, a title, no descriptors but the
-/// standard ones, the log and the listeners, and no write access to the pages of others.
+/// standard ones, the log and the listeners, no write access to the pages of others, and no
+/// privileges.
 void settle_in(const ProcessContext& context, std::string_view title);
+
+/// Last thing before the first client, when everything is set up: from here on no system calls but
+/// those of the role (system_call_filter.h).
+void restrict_calls(const ProcessContext& context, Role role);
 
 /// Exit codes of acceptors and workers.
 inline constexpr int planned_end = 0;    // a full life, retired, or drained

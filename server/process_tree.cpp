@@ -35,6 +35,12 @@ const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
 
+Role role_in(Mode mode) {
+  return mode == Mode::fork    ? Role::acceptor
+         : mode == Mode::event ? Role::event_worker
+                               : Role::worker;
+}
+
 std::string describe(const mp::Exit& exit) {
   return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
                            : "ended with exit code " + std::to_string(exit.exitcode);
@@ -58,8 +64,9 @@ ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
                          std::span<const Listener> listeners, Elders elders)
     : options_(std::move(options)),
       listeners_(listeners),
+      confinement_(options_->confinement),
       seats_(seat_count(*options_)),
-      pages_(std::make_shared<GenerationPages>(seats_.size() + 1)),
+      pages_(std::make_shared<GenerationPages>(seats_.size() + 1, *options_)),
       elders_(std::move(elders)),
       not_before_(sys::Deadline::after(sys::Duration::zero())) {}
 
@@ -135,7 +142,8 @@ void ProcessTree::start_process(Seat& seat) {
                                .page_index = index_of(seat),
                                .peers = static_cast<unsigned>(seats_.size()),
                                .supervisor = getpid(),
-                               .elders = elders_};
+                               .elders = elders_,
+                               .confinement = &confinement_};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
@@ -181,6 +189,7 @@ void ProcessTree::close_book(Seat& seat) {
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
                         .slots = std::move(seat.slots)});
+    adopt_sources(orphans_.back());
     reap_orphans();
   } else {
     closed_.crashed += book.active();
@@ -189,6 +198,8 @@ void ProcessTree::close_book(Seat& seat) {
                            AccessRole::worker, page.journal.meter_before);
     seat.slots.reset();
   }
+  // Only now, when whom it leaves is counted elsewhere: others decide by what they see.
+  if (pages_->admission.sources) pages_->admission.sources->clear(index_of(seat));
   std::destroy_at(&page);
   std::construct_at(&page);
 }
@@ -225,6 +236,9 @@ void ProcessTree::reap_orphans() {
         closed_.crashed += orphans.open;
         write_lost_connections(orphans.open, orphans.slots->all(), AccessRole::child);
         closed_.reaped += orphans.unreaped;
+        for (const Slot& slot : orphans.slots->all()) {
+          if (slot.state.load(std::memory_order_relaxed) != SlotState::free) forget_source(slot);
+        }
         return true;
       } else {
         return false;
@@ -241,12 +255,29 @@ void ProcessTree::publish_adopted() {
   own_page().book.accepted.set(open);
 }
 
+void ProcessTree::adopt_sources(const Orphans& orphans) {
+  auto& sources = pages_->admission.sources;
+  if (!sources) return;
+  for (const Slot& slot : orphans.slots->all()) {
+    if (slot.state.load(std::memory_order_relaxed) == SlotState::free) continue;
+    const Source source = counted_source(slot.peer, options_->admission.exempt);
+    if (source != Source::uncounted) sources->table(seats_.size()).add(source);
+  }
+}
+
+void ProcessTree::forget_source(const Slot& slot) {
+  auto& sources = pages_->admission.sources;
+  if (sources)
+    sources->table(seats_.size()).remove(counted_source(slot.peer, options_->admission.exempt));
+}
+
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   const Ending ending = ending_of_exitcode(exit.exitcode);
   AccessEntry entry = describe_arrival({}, AccessRole::child, outcome_of(ending));
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
     entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
+    forget_source(slot);
     closed_.bytes_in += slot.meter.bytes_in.get();
     closed_.bytes_out += slot.meter.bytes_out.get();
     slot.state.store(SlotState::free, std::memory_order_relaxed);
@@ -409,7 +440,15 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }
 
+ConfinementStatus ProcessTree::confinement_status() const {
+  const auto seated =
+      std::find_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; });
+  return server::confinement_status(confinement_, role_in(options_->mode),
+                                    seated == seats_.end() ? 0 : seated->pid);
+}
+
 void ProcessTree::make_memory_read_only() {
+  protect(pages_->admission, std::nullopt);
   pages_->memory().make_read_only(0, pages_->memory().size());  // slots are not there any more
 }
 

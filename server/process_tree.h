@@ -21,6 +21,7 @@
 #include "common/mp/reap.h"
 #include "server/backoff.h"
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -85,6 +86,9 @@ class ProcessTree {
   void make_memory_read_only();
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
+  /// What they are confined to, as the kernel tells it of one of them.
+  const Confinement& confinement() const { return confinement_; }
+  ConfinementStatus confinement_status() const;
 
   const Options& options() const { return *options_; }
   /// For those who come after it.
@@ -123,6 +127,8 @@ class ProcessTree {
   void reap_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   void publish_adopted();
+  void adopt_sources(const Orphans& orphans);
+  void forget_source(const Slot& slot);
   void replace_dead();
   void resize_pool();
   void spawn(unsigned count);
@@ -139,6 +145,7 @@ class ProcessTree {
 
   std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
+  const Confinement confinement_;
   std::vector<Seat> seats_;
   std::shared_ptr<GenerationPages> pages_;
   Elders elders_;

@@ -20,6 +20,7 @@
 
 #include "common/sys/deadline.h"
 #include "server/book.h"
+#include "server/claims.h"
 #include "server/fork_times.h"
 
 namespace forkecho::server {
@@ -127,6 +128,8 @@ struct alignas(4096) ProcessPage {
   Counter access_log_lost;              // the same
   AccessJournal journal;
   std::atomic<Door> door;
+  Claims claims;
+  MostRefused most_refused;
 };
 static_assert(sizeof(ProcessPage) == 4096);
 

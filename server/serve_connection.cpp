@@ -15,6 +15,7 @@
 
 #include "common/sys/deadline.h"
 #include "common/sys/raw_syscall.h"
+#include "server/stress.h"
 
 namespace forkecho::server {
 namespace {
@@ -59,12 +60,14 @@ class Conversation {
   Conversation(int socket, const ServeOptions& options, Meter& meter)
       : socket_(socket),
         timeouts_(options.timeouts),
+        stress_(timeouts_.stress.count() > 0 ? options.stress : nullptr),
         meter_(meter),
         uppercaser_(options.transform),
         lifetime_(deadline_unless_off(timeouts_.lifetime)),
-        waits_with_deadline_(timeouts_.first_byte.count() + timeouts_.idle.count() +
-                                 timeouts_.lifetime.count() >
-                             0) {}
+        waits_with_deadline_(stress_ != nullptr || timeouts_.first_byte.count() +
+                                                           timeouts_.idle.count() +
+                                                           timeouts_.lifetime.count() >
+                                                       0) {}
 
   Ending run() {
     for (;;) {
@@ -83,10 +86,10 @@ class Conversation {
   /// The number of bytes in working.input; 0 at the end of the client's stream. Otherwise sets
   /// over_.
   [[gnu::hot]] ssize_t receive() {
-    const Deadline silence = silence_deadline();
+    const auto silent_since = waits_with_deadline_ ? Clock::now() : Clock::time_point{};
     for (;;) {
       if (finishing()) return receive_what_is_left();
-      if (waits_with_deadline_ && !wait_for_request(silence)) return -1;
+      if (waits_with_deadline_ && !wait_for_request(silent_since)) return -1;
       const ssize_t received =
           sys::raw_syscall(SYS_recvfrom, socket_, working.input, sizeof working.input,
                            waits_with_deadline_ ? MSG_DONTWAIT : 0, nullptr, nullptr);
@@ -121,23 +124,47 @@ class Conversation {
     return -1;
   }
 
-  bool waits_for_first_byte() const {
-    return !first_byte_seen_ && timeouts_.first_byte.count() != 0;
+  /// First byte or idle; when it passes. Under stress that is earlier (stress.h).
+  struct Silence {
+    Ending ending;
+    Deadline deadline;
+  };
+  Silence silence_deadline(Clock::time_point since) const {
+    const Timeouts timeouts = is_stressed() ? under_stress(timeouts_) : timeouts_;
+    const bool is_first = !first_byte_seen_ && timeouts.first_byte.count() != 0;
+    const sys::Duration timeout = is_first ? timeouts.first_byte : timeouts.idle;
+    return {.ending = is_first ? Ending::first_byte_timeout : Ending::idle_timeout,
+            .deadline = timeout.count() == 0 ? Deadline::never() : Deadline::at(since + timeout)};
   }
 
-  Deadline silence_deadline() const {
-    return deadline_unless_off(waits_for_first_byte() ? timeouts_.first_byte : timeouts_.idle);
+  bool is_stressed() const {
+    return stress_ != nullptr && stress_->load(std::memory_order_relaxed);
   }
 
-  bool wait_for_request(Deadline silence) {
-    // A client that never stops sending would else never let a wait time out.
-    const bool too_old = lifetime_.passed();
-    if (!too_old && wait_for(socket_, POLLIN, earlier(silence, lifetime_)) == Wait::ready)
-      return true;
-    end_from_our_side(lifetime_.passed()       ? Ending::lifetime_timeout
-                      : waits_for_first_byte() ? Ending::first_byte_timeout
-                                               : Ending::idle_timeout);
-    return false;
+  /// Nobody wakes us when stress begins: where that can be, no wait is longer than it would then
+  /// be.
+  Deadline next_look_at_stress() const {
+    return stress_ == nullptr || is_stressed() ? Deadline::never()
+                                               : Deadline::after(timeouts_.stress);
+  }
+
+  bool wait_for_request(Clock::time_point silent_since) {
+    for (;;) {
+      // A client that never stops sending would else never let a wait time out.
+      const bool too_old = lifetime_.passed();
+      const Silence silence = silence_deadline(silent_since);
+      const Deadline deadline =
+          earlier(earlier(silence.deadline, lifetime_), next_look_at_stress());
+      if (!too_old && wait_for(socket_, POLLIN, deadline) == Wait::ready) return true;
+      if (lifetime_.passed()) {
+        end_from_our_side(Ending::lifetime_timeout);
+        return false;
+      }
+      if (silence.deadline.passed()) {
+        end_from_our_side(silence.ending);
+        return false;
+      }
+    }
   }
 
   [[gnu::hot]] Ending end_of_stream() {
@@ -195,6 +222,7 @@ class Conversation {
 
   const int socket_;
   const Timeouts& timeouts_;
+  const std::atomic<bool>* const stress_;
   Meter& meter_;
   Uppercaser uppercaser_;
   const Deadline lifetime_;

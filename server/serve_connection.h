@@ -9,6 +9,8 @@
 // signal handler is the process's own.
 #pragma once
 
+#include <atomic>
+
 #include "server/book.h"
 #include "server/options.h"
 #include "server/scoreboard.h"
@@ -18,6 +20,7 @@ namespace forkecho::server {
 struct ServeOptions {
   Transform transform = Transform::unicode;
   Timeouts timeouts;
+  const std::atomic<bool>* stress = nullptr;  // the supervisor's word (stress.h); or nobody's
 };
 
 /// Serves `socket` until its client ends, a timeout passes or finish_current_connection is called.

@@ -48,6 +48,18 @@ ordered_json to_json(const SlotStatus& slot) {
           {"since_s", slot.since_s}};
 }
 
+ordered_json to_json(const ConfinementStatus& confinement) {
+  ordered_json json{{"sandbox", confinement.sandbox},
+                    {"user", confinement.user},
+                    {"group", confinement.group},
+                    {"chroot", confinement.chroot},
+                    {"capabilities", confinement.capabilities},
+                    {"no_new_privs", confinement.no_new_privs},
+                    {"system_calls", confinement.system_calls}};
+  if (!confinement.widened_by.empty()) json["widened_by"] = confinement.widened_by;
+  return json;
+}
+
 ordered_json to_json(const ForkTimeTotals& times) {
   ordered_json buckets = ordered_json::array();
   for (std::size_t i = 0; i < times.buckets.size(); ++i) {
@@ -125,11 +137,14 @@ ordered_json to_json(const Status& status) {
             {"reaped", status.children.reaped},
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
+          {"confinement", to_json(status.confinement)},
           {"fork_time", to_json(status.books.fork_times)},
           {"accept_queues", accept_queues(status)},
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
           {"generations", to_json(status.generations)},
           {"metrics", metrics(status)},
+          {"stress", status.stress},
+          {"upgrade", {{"predecessors", status.predecessors}}},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

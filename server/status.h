@@ -11,6 +11,7 @@
 
 #include "server/accept_queue.h"
 #include "server/book.h"
+#include "server/confinement.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
@@ -36,12 +37,15 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  ConfinementStatus confinement = {};
   std::vector<GenerationView> generations = {};
   std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
   std::uint64_t log_lost = 0;                                  // lines that could not be written
   std::uint64_t access_log_lost = 0;
-  std::string metrics = {};  // where they are served; empty: nowhere
-  pid_t exporter = 0;        // who serves them; 0: nobody
+  std::string metrics = {};              // where they are served; empty: nowhere
+  pid_t exporter = 0;                    // who serves them; 0: nobody
+  bool stress = false;                   // stress.h
+  std::vector<pid_t> predecessors = {};  // daemons that were replaced and still serve whom they had
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

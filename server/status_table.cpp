@@ -148,6 +148,20 @@ std::string generations(const ordered_json& status) {
   return line;
 }
 
+std::string confinement(const ordered_json& status) {
+  const ordered_json& in_force = part(status, "confinement");
+  if (in_force.empty()) return "";
+  std::string line = fmt::format("sandbox {}, user {}, group {}", text(in_force, "sandbox"),
+                                 text(in_force, "user"), text(in_force, "group"));
+  if (!text(in_force, "chroot").empty()) line += ", chroot " + text(in_force, "chroot");
+  const std::uint64_t calls = number(in_force, "system_calls");
+  line += fmt::format("\n{:<11} capabilities {}, system calls {}", "",
+                      text(in_force, "capabilities"), calls == 0 ? "all" : std::to_string(calls));
+  if (!text(in_force, "widened_by").empty())
+    line += fmt::format(" (widened for {})", text(in_force, "widened_by"));
+  return line;
+}
+
 std::string lost_lines(const ordered_json& status) {
   const ordered_json& log = part(status, "log");
   return sum(log) == 0 ? ""
@@ -232,7 +246,8 @@ std::string to_table(const ordered_json& status) {
          named("refused", those_that_happened(part(connections, "refused"))) +
          named("timed out", those_that_happened(part(connections, "timed_out"))) +
          named("fork", fork_times(status)) + named("generations", generations(status)) +
-         named("lost lines", lost_lines(status)) + listeners(status) + slot_lines(status);
+         named("confinement", confinement(status)) + named("lost lines", lost_lines(status)) +
+         listeners(status) + slot_lines(status);
 }
 
 std::string rates_line(const ordered_json& before, const ordered_json& now) {

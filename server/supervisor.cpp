@@ -17,6 +17,7 @@
 #include "common/mp/reap.h"
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
+#include "server/admission_watch.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
 #include "server/exporter_keeper.h"
@@ -27,6 +28,8 @@
 #include "server/process_context.h"
 #include "server/service_manager.h"
 #include "server/status.h"
+#include "server/successor.h"
+#include "server/upgrade.h"
 
 namespace forkecho::server {
 namespace {
@@ -46,6 +49,8 @@ constexpr auto door_patience = 200ms;
 /// What the orderly end of the last connections may take: twice serve_connection.h's bound, and
 /// some.
 constexpr auto finish_patience = 5s;
+/// What daemons that were told to end at once may take for it.
+constexpr auto dying_patience = 2s;
 
 Listener open_listener(const sys::SocketAddress& address, int backlog) {
   try {
@@ -96,10 +101,12 @@ std::vector<Listener> open_listeners(const Options& options,
   return listeners;
 }
 
+/// What tells the exporter's listener from others in a handover.
+const std::string metrics_mark = "metrics ";
+
 Listener take_or_open_for_metrics(const std::string& address,
                                   std::list<Inheritance::Socket>& inherited) {
-  const sys::ResolvedAddresses resolved = sys::resolve(address);
-  if (auto listener = take_matching(inherited, address, resolved.addresses))
+  if (auto listener = take_matching(inherited, metrics_mark + address, {}))
     return std::move(*listener);
   return open_metrics_listener(address);
 }
@@ -114,17 +121,19 @@ void raise_descriptor_limit() {
 
 class Supervisor {
  public:
-  Supervisor(const Options& options, Inheritance inherited)
-      : pid_file_(options.pidfile),
+  Supervisor(const Options& options, Inheritance&& inherited)
+      : called_as_(inherited.called_as),
+        pid_file_(options.pidfile, std::move(inherited.pidfile)),
         listeners_(open_listeners(options, inherited.listeners)),
         generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
-        tick_(context_) {
-    control_.emplace(context_, options.control,
-                     [this](const std::string& request, const ControlSocket::Reply& reply) {
-                       reply(answer(request));
-                     });
+        tick_(context_),
+        manager_(ServiceManager::of_environment(inherited.is_handover()
+                                                    ? ServiceManager::Origin::took_over
+                                                    : ServiceManager::Origin::started)),
+        asked_for_(options.listen) {
+    open_control(options.control, inherited);
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
@@ -132,6 +141,7 @@ class Supervisor {
     raise_descriptor_limit();
     if (!options.metrics.empty()) keep_exporter(options.metrics, inherited.listeners);
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
+    if (inherited.is_handover()) begin_succession(std::move(inherited));
   }
 
   void run(const std::function<void()>& on_ready) {
@@ -141,17 +151,19 @@ class Supervisor {
     happen(LifeEvent::ready);
     maintain_exporter();
     on_ready();
-    manager_.ready(summary());
+    if (is_the_daemon_) manager_.ready(summary());
     schedule_tick();
     while (!over()) context_.run_one();
-    for (const Listener& listener : listeners_) listener.remove_path();
+    if (is_the_daemon_)
+      for (const Listener& listener : listeners_) listener.remove_path();
     log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
 
  private:
-  bool over() const {
+  bool over() {
     if (state_ < State::draining || !generations_.empty()) return false;
+    if (is_the_daemon_ && !predecessors_.alive().empty() && !end_deadline_.passed()) return false;
     return door_closed_ || state_ == State::ending;
   }
 
@@ -168,6 +180,8 @@ class Supervisor {
       if (error) return;
       if (number == SIGCHLD) {
         reap();
+      } else if (number == SIGUSR2) {
+        begin_upgrade({});
       } else {
         log::info("signal {} has no effect in this version", number);
       }
@@ -178,14 +192,20 @@ class Supervisor {
   void keep_exporter(const std::string& address, std::list<Inheritance::Socket>& inherited) {
     const auto settle = [this, supervisor = getpid()](std::span<const Listener> listeners,
                                                       const std::string& title) {
+      const Confinement& confinement = generations_.current().confinement();
       generations_.make_memory_read_only();
-      settle_in(CommonContext{.listeners = listeners, .supervisor = supervisor}, title);
+      settle_in(
+          CommonContext{
+              .listeners = listeners, .supervisor = supervisor, .confinement = &confinement},
+          title);
+      confinement.restrict_calls(Role::worker);  // it does what a worker does
     };
     exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
 
+  /// Of two daemons during an upgrade, one serves metrics.
   void maintain_exporter() {
-    if (!exporter_) return;
+    if (!exporter_ || !is_the_daemon_) return;
     exporter_->maintain();
     publish_metrics();
   }
@@ -228,8 +248,10 @@ class Supervisor {
 
   Clock::duration time_to_next_tick() const {
     if (state_ >= State::draining) return drain_tick;
-    if (generations_.is_replacing()) return replacing_tick;
-    if (generations_.is_busy()) return busy_tick;
+    if (generations_.is_replacing() || is_about_to_report()) return replacing_tick;
+    if (!left_.empty()) return drain_tick;
+    if (generations_.is_busy() || AdmissionWatch::needs_short_ticks(generations_.options()))
+      return busy_tick;
     return std::min<Clock::duration>(quiet_tick, manager_.longest_pause());
   }
 
@@ -247,11 +269,15 @@ class Supervisor {
     take_in_the_dead();
     maintain_exporter();
     tell_of_lost_lines();
+    admissions_.tick(generations_, generations_.totals(), Clock::now());
+    predecessors_.alive();
     switch (state_) {
       case State::starting:
         break;
       case State::running:
         generations_.maintain();
+        if (is_about_to_report()) report_when_ready();
+        if (!left_.empty()) watch_the_doors_left();
         break;
       case State::draining:
         keep_draining();
@@ -267,6 +293,8 @@ class Supervisor {
 
   /// The one place where the state changes, and what a change brings about.
   void happen(LifeEvent event) {
+    if (upgrade_ && (event == LifeEvent::stop || event == LifeEvent::quit))
+      std::shared_ptr(upgrade_)->give_up("is not wanted any more: the daemon is to end");
     const State before = state_;
     state_ = next_state(before, event);
     if (state_ == before) return;
@@ -305,28 +333,42 @@ class Supervisor {
     return text;
   }
 
+  /// The door stays open for others: for the daemon that replaces this one, or whoever is started
+  /// next with the service manager's sockets. Then this one only accepts nobody more.
+  bool leaves_the_door_open() const {
+    return !is_the_daemon_ || listeners_.front().owner() == Listener::Owner::service_manager;
+  }
+
   void begin_drain() {
-    manager_.stopping("draining");
+    if (is_the_daemon_) manager_.stopping("draining");
     log::info("draining: {} connections are open, the limit is {} s",
               generations_.totals().active(),
               std::chrono::duration<double>(generations_.options().timeouts.drain).count());
+    drain_deadline_ = generations_.options().timeouts.drain == 0s
+                          ? sys::Deadline::never()
+                          : sys::Deadline::after(generations_.options().timeouts.drain);
+    if (leaves_the_door_open()) {
+      door_closed_ = true;
+      return generations_.retire_all();
+    }
     // The door first: whoever is told to drain afterwards may take an empty queue for the end of
     // it.
     for (const Listener& listener : listeners_) {
       listener.begin_drain();
       listener.set_nonblocking();
     }
-    drain_deadline_ = generations_.options().timeouts.drain == 0s
-                          ? sys::Deadline::never()
-                          : sys::Deadline::after(generations_.options().timeouts.drain);
     last_waiting_ = Clock::now();
     generations_.tell(SIGTERM, 0);
   }
 
   void keep_draining() {
-    generations_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
-    watch_the_door();
-    generations_.maintain_drain();
+    if (leaves_the_door_open()) {
+      generations_.maintain();
+    } else {
+      generations_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
+      watch_the_door();
+      generations_.maintain_drain();
+    }
     if (drain_deadline_.passed()) happen(LifeEvent::drain_timeout);
   }
 
@@ -350,19 +392,204 @@ class Supervisor {
 
   void keep_finishing() {
     generations_.tell(SIGUSR2, SIGTERM);
-    watch_the_door();
-    generations_.maintain_drain();
+    if (leaves_the_door_open()) {
+      generations_.maintain();
+    } else {
+      watch_the_door();
+      generations_.maintain_drain();
+    }
     if (finish_deadline_.passed()) happen(LifeEvent::finish_timeout);
   }
 
   void end_at_once() {
-    manager_.stopping("ending at once");
+    if (is_the_daemon_) {
+      manager_.stopping("ending at once");
+      predecessors_.tell(SIGQUIT);
+    }
+    end_deadline_ = sys::Deadline::after(dying_patience);
     log::warning("ending at once with {} connections open", generations_.totals().active());
-    for (const Listener& listener : listeners_) listener.stop_listening();
+    if (!leaves_the_door_open())
+      for (const Listener& listener : listeners_) listener.stop_listening();
     generations_.kill_all();
   }
 
-  std::string answer(const std::string& request) {
+  // --- taking over from the daemon before ---
+
+  void open_control(const std::string& path, Inheritance& inherited) {
+    const auto handler = [this](const std::string& request, const ControlSocket::Reply& reply) {
+      answer(request, reply);
+    };
+    if (inherited.control && is_bound_to(inherited.control.get(), path)) {
+      control_.emplace(context_, path, handler, std::move(inherited.control));
+    } else {
+      control_.emplace(context_, path, handler);
+    }
+  }
+
+  /// Nothing that the old daemon still needs is touched until it says so.
+  void begin_succession(Inheritance&& inherited) {
+    is_the_daemon_ = false;
+    predecessors_ = Predecessors(std::move(inherited.predecessors));
+    successor_.emplace(context_, std::move(inherited.channel));
+    inherited.listeners.clear();  // not asked for any more; the old daemon sees to who waits there
+  }
+
+  bool is_about_to_report() const { return successor_ && !has_reported_; }
+
+  void report_when_ready() {
+    if (!generations_.current().is_ready()) return;
+    has_reported_ = true;
+    log::info("ready to take over from the daemon before");
+    std::vector<int> own{pid_file_.fd(), control_->fd()};
+    for (const Listener& listener : listeners_) own.push_back(listener.fd());
+    if (exporter_) own.push_back(exporter_->listener().fd());
+    successor_->report_ready(own, [this] { take_up_duties(); });
+  }
+
+  void take_up_duties() {
+    is_the_daemon_ = true;
+    write_pid_file(getpid());
+    control_->open();
+    manager_.ready(summary());
+    successor_->report_done();
+    log::info("took over from the daemon before");
+  }
+
+  /// A full disk is no reason to end a daemon that serves.
+  void write_pid_file(pid_t pid) {
+    try {
+      pid_file_.write(pid);
+    } catch (const FatalError& error) {
+      log::error("{}", error.what());
+    }
+  }
+
+  // --- being replaced ---
+
+  /// Why there cannot be an upgrade now; empty when there can.
+  std::string objection_to_upgrade() const {
+    if (getpid() == 1)
+      return "process 1 of a container cannot be replaced: its end is the container's; start a new "
+             "container instead";
+    if (called_as_.program.empty()) return "the path of this program is not known";
+    if (upgrade_ || !left_.empty()) return "an upgrade is under way";
+    if (state_ != State::running) return "the daemon is " + std::string(to_string(state_));
+    if (!is_the_daemon_) return "this daemon has not taken over from the one before yet";
+    if (generations_.is_replacing()) return "a reload is under way; try again when it is done";
+    return {};
+  }
+
+  Handover make_handover() {
+    self_ = mp::open_sentinel(getpid());
+    predecessors_.alive();
+    Handover handover{.channel = -1,
+                      .pidfile = pid_file_.fd(),
+                      .control = control_->fd(),
+                      .predecessors = predecessors_.descriptors(),
+                      .listeners = {}};
+    handover.predecessors.push_back(self_.get());
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+      const bool asked_for = i < asked_for_.size();
+      handover.listeners.push_back({.fd = listeners_[i].fd(),
+                                    .owner = listeners_[i].owner(),
+                                    .text = asked_for ? asked_for_[i] : std::string()});
+    }
+    if (exporter_) {
+      handover.listeners.push_back({.fd = exporter_->listener().fd(),
+                                    .owner = exporter_->listener().owner(),
+                                    .text = metrics_mark + generations_.options().metrics});
+    }
+    return handover;
+  }
+
+  /// `reply` may be empty.
+  void begin_upgrade(const ControlSocket::Reply& reply) {
+    if (const std::string objection = objection_to_upgrade(); !objection.empty()) {
+      log::warning("no upgrade: {}", objection);
+      if (reply) reply("error: no upgrade: " + objection + "\n");
+      return;
+    }
+    log::info("upgrade: starting '{}'", called_as_.program);
+    upgrade_reply_ = reply;
+    upgrade_ = std::make_shared<Upgrade>(
+        context_, generations_.options().upgrade_timeout,
+        Upgrade::Events{.is_ready = [this](const std::vector<int>& taken) { hand_over(taken); },
+                        .replaced = [this] { on_replaced(); },
+                        .failed = [this](const std::string& why) { on_upgrade_failed(why); }});
+    try {
+      upgrade_->start(called_as_, make_handover());
+    } catch (const std::system_error& error) {
+      on_upgrade_failed(std::string("the new program could not be started: ") + error.what());
+    }
+  }
+
+  void hand_over(const std::vector<int>& taken) {
+    taken_ = taken;
+    handing_over_ = true;
+    control_->shut();
+    write_pid_file(upgrade_->pid());
+    manager_.main_process(upgrade_->pid());
+    upgrade_->take_over();
+  }
+
+  void on_upgrade_failed(const std::string& why) {
+    log::error("upgrade failed, and nothing has changed: {}", why);
+    if (std::exchange(handing_over_, false)) take_back();
+    conclude_upgrade("error: upgrade failed, and nothing has changed: " + why + "\n");
+  }
+
+  void take_back() {
+    write_pid_file(getpid());
+    manager_.main_process(getpid());
+    control_->open();
+  }
+
+  void conclude_upgrade(const std::string& answer) {
+    upgrade_.reset();
+    self_.reset();
+    if (const auto reply = std::exchange(upgrade_reply_, nullptr)) reply(answer);
+  }
+
+  void on_replaced() {
+    log::info("replaced by process {}", upgrade_->pid());
+    is_the_daemon_ = false;
+    manager_ = ServiceManager({}, sys::Duration::zero());
+    if (was_taken(control_->fd())) control_->leave();
+    if (was_taken(pid_file_.fd())) pid_file_.leave();
+    conclude_upgrade("ok\n");
+    if (exporter_ && was_taken(exporter_->listener().fd())) exporter_->leave_listener();
+    exporter_.reset();
+    for (const Listener& listener : listeners_) {
+      if (was_taken(listener.fd())) continue;
+      listener.begin_drain();
+      listener.set_nonblocking();
+      left_.push_back(&listener);
+    }
+    last_waiting_ = Clock::now();
+    if (left_.empty()) happen(LifeEvent::stop);
+  }
+
+  bool was_taken(int fd) const {
+    return std::find(taken_.begin(), taken_.end(), fd) != taken_.end();
+  }
+
+  /// Of listeners that the new daemon does not want: nobody who waits there is lost.
+  void watch_the_doors_left() {
+    const bool waiting = std::any_of(left_.begin(), left_.end(),
+                                     [](const Listener* l) { return l->has_waiting_client(); });
+    if (waiting) last_waiting_ = Clock::now();
+    if (Clock::now() - last_waiting_ < door_patience) return;
+    for (const Listener* listener : left_) listener->stop_listening();
+    left_.clear();
+    happen(LifeEvent::stop);
+  }
+
+  void answer(const std::string& request, const ControlSocket::Reply& reply) {
+    if (request == "upgrade") return begin_upgrade(reply);
+    reply(answer_at_once(request));
+  }
+
+  std::string answer_at_once(const std::string& request) {
     if (request == "status") return to_json(status()).dump() + "\n";
     if (request == "stop" || request == "stop now") {
       // Asking twice to stop is no impatience, unlike a second signal: only "now" is.
@@ -377,7 +604,7 @@ class Supervisor {
   }
 
   /// The status without its slots.
-  Status figures() const {
+  Status figures() {
     const auto now = Clock::now();
     Status status{.pid = getpid(),
                   .mode = generations_.options().mode,
@@ -386,9 +613,12 @@ class Supervisor {
                   .listen = {},
                   .books = generations_.totals(),
                   .children = generations_.children(),
+                  .confinement = generations_.current().confinement_status(),
                   .generations = generations_.views(),
                   .metrics = exporter_ ? exporter_->address() : "",
                   .exporter = exporter_ ? exporter_->pid() : 0,
+                  .stress = admissions_.stressed(),
+                  .predecessors = predecessors_.alive(),
                   .slots = {},
                   .slots_omitted = 0};
     status.log_lost = status.books.log_lost + log::dropped();
@@ -400,7 +630,7 @@ class Supervisor {
     return status;
   }
 
-  Status status() const {
+  Status status() {
     const auto now = Clock::now();
     Status status = figures();
     generations_.for_each_slot([&](const Slot& slot) {
@@ -413,15 +643,29 @@ class Supervisor {
     return status;
   }
 
-  const PidFile pid_file_;
+  const Invocation called_as_;
+  PidFile pid_file_;
   const std::vector<Listener> listeners_;
   Generations generations_;
+  AdmissionWatch admissions_;
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
   std::optional<ControlSocket> control_;
-  ServiceManager manager_ = ServiceManager::of_environment(ServiceManager::Origin::started);
+  ServiceManager manager_;
+  /// False before this daemon has taken over from another, and after another has from this one:
+  /// then the files, the doors and the service manager are that one's.
+  bool is_the_daemon_ = true;
+  std::optional<Successor> successor_;
+  bool has_reported_ = false;
+  Predecessors predecessors_{{}};
+  std::shared_ptr<Upgrade> upgrade_;
+  ControlSocket::Reply upgrade_reply_;
+  sys::Descriptor self_;  // our own pidfd, for the one that replaces us
+  bool handing_over_ = false;
+  std::vector<int> taken_;             // what it has taken of what was handed over
+  std::vector<const Listener*> left_;  // and what it has not, until nobody waits there
   State state_ = State::starting;
   std::optional<ExporterKeeper> exporter_;
   const Clock::time_point started_ = Clock::now();
@@ -432,14 +676,16 @@ class Supervisor {
   std::uint64_t told_access_lost_ = 0;
   sys::Deadline drain_deadline_ = sys::Deadline::never();
   sys::Deadline finish_deadline_ = sys::Deadline::never();
+  sys::Deadline end_deadline_ = sys::Deadline::never();
   Clock::time_point last_waiting_{};
   bool door_closed_ = false;
+  const std::vector<std::string> asked_for_;  // --listen, in the order of the listeners
 };
 
 }  // namespace
 
 void run_supervisor(const Options& options, const std::function<void()>& on_ready,
-                    Inheritance inherited) {
+                    Inheritance&& inherited) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
   // A reader of the log that has gone is no reason to end.
   std::signal(SIGPIPE, SIG_IGN);

@@ -12,8 +12,10 @@
 namespace forkecho::server {
 
 /// Runs the daemon in the calling process until its end; `on_ready` is called once it listens and
-/// its processes are started. Returns after an orderly end. Throws FatalError, std::system_error.
+/// its processes are started. Returns after an orderly end. Throws FatalError, std::system_error;
+/// before it has taken over from another daemon, `inherited` still has the channel to tell that
+/// one.
 void run_supervisor(const Options& options, const std::function<void()>& on_ready,
-                    Inheritance inherited = {});
+                    Inheritance&& inherited = {});
 
 }  // namespace forkecho::server

@@ -11,12 +11,20 @@ namespace {
 volatile std::sig_atomic_t wish = static_cast<int>(Wish::serve);
 volatile std::sig_atomic_t has_retired = 0;
 void (*finish_action)() = nullptr;
+std::atomic<Door>* volatile door = nullptr;
+
+void shut_door() {
+  if (door != nullptr) door->store(Door::shut, std::memory_order_seq_cst);
+}
 
 void on_signal(int number) {
   const Wish next = number == SIGUSR1   ? Wish::retire
                     : number == SIGTERM ? Wish::drain
                                         : Wish::finish;
-  if (next == Wish::retire) has_retired = 1;
+  if (next == Wish::retire) {
+    has_retired = 1;
+    shut_door();
+  }
   if (static_cast<int>(next) > wish) wish = static_cast<int>(next);
   if (next == Wish::finish && finish_action != nullptr) finish_action();
 }
@@ -38,6 +46,11 @@ void install_worker_signals(void (*on_finish)()) {
 
 Wish current_wish() {
   return static_cast<Wish>(wish);
+}
+
+void serve_behind(std::atomic<Door>* own) {
+  door = own;
+  if (retired()) shut_door();
 }
 
 bool retired() {

@@ -6,6 +6,10 @@
 // fall between a check and a wait.
 #pragma once
 
+#include <atomic>
+
+#include "server/scoreboard.h"
+
 namespace forkecho::server {
 
 /// What the supervisor wants of this worker; only ever becomes more urgent.
@@ -14,6 +18,9 @@ enum class Wish : int { serve, retire, drain, finish };
 /// Installs the handlers; `on_finish` runs in the handler of USR2 and must be async-signal-safe.
 void install_worker_signals(void (*on_finish)());
 Wish current_wish();
+/// While the worker serves somebody it accepts nobody: if it is told to retire meanwhile, its door
+/// is shut at once. Null: it accepts again.
+void serve_behind(std::atomic<Door>* door);
 /// USR1 has come, whatever came beside it: others accept now, and this worker never does again.
 bool retired();
 

@@ -21,6 +21,9 @@ class Compare(ProgramTest):
         for design in comparison["designs"]:
             self.check_design(design)
             self.assertRegex(table, rf"(?m)^{design['name']} +[0-9]")
+        # Not of each: on a busy machine a short round may cost less than the kernel's tick.
+        servers = [design["server"] for design in comparison["designs"]]
+        self.assertGreater(sum(server["cpu_user_s"] + server["cpu_system_s"] for server in servers), 0)
         self.assertIn("On one machine the figure is the pair's capacity, not the server's.", table)
 
     def check_design(self, design):
@@ -33,7 +36,6 @@ class Compare(ProgramTest):
         self.assertEqual(run["verification"]["checked"], run["requests"]["completed"])
         self.assertGreaterEqual(design["server"]["processes"], 1)
         self.assertGreater(design["server"]["pss_bytes"], 100_000)
-        self.assertGreater(design["server"]["cpu_user_s"] + design["server"]["cpu_system_s"], 0)
         self.assertEqual(design["server"]["pss_bytes"], run["server"]["pss_bytes"])
 
     def test_says_what_a_design_cannot_do(self):

@@ -41,11 +41,5 @@ TEST(Elders, NobodyWaitsForDoorsThatTheSupervisorHasGivenUp) {
   EXPECT_FALSE(still_accept({pages}));
 }
 
-TEST(Elders, WhatIsLeftIsNeverLessThanNothing) {
-  EXPECT_EQ(what_is_left(10, 3), 7U);
-  EXPECT_EQ(what_is_left(10, 10), 0U);
-  EXPECT_EQ(what_is_left(10, 11), 0U);
-}
-
 }  // namespace
 }  // namespace forkecho::server

@@ -50,6 +50,10 @@ class Driven {
     now_ += time;
     session_.check_timeouts(now_, meter_);
   }
+  void pass_under_stress(sys::Duration time) {
+    now_ += time;
+    session_.check_timeouts(now_, meter_, true);
+  }
   void finish() { session_.finish(buffers(), meter_, now_); }
 
  private:
@@ -418,6 +422,27 @@ TEST(EventSession, AClientThatNeverStopsSendingCannotHoldUpTheFinish) {
     driven.pass(1ms);
   }
   EXPECT_EQ(driven.ending(), Ending::drain_timeout);
+}
+
+TEST(EventSessionUnderStress, TheShorterTimeHoldsForFirstByteAndIdleAlone) {
+  Driven silent(tests::unix_pair(), {.idle = 1h, .stress = 10s});
+  silent.pass(9s);
+  silent.pass_under_stress(0s);
+  EXPECT_TRUE(silent.session().ending() == std::nullopt);
+  silent.pass(30s);
+  silent.pass_under_stress(0s);  // it was silent for longer before stress began
+  silent.client_socket().reset();
+  silent.settle();
+  EXPECT_EQ(silent.ending(), Ending::first_byte_timeout);
+  Driven idle(tests::unix_pair(), {.idle = 1h, .stress = 10s});
+  ASSERT_TRUE(tests::send_all(idle.client(), "x"));
+  idle.turn();
+  idle.pass_under_stress(9s);
+  EXPECT_EQ(idle.ending(), std::nullopt);
+  idle.pass_under_stress(1s);
+  idle.client_socket().reset();
+  idle.settle();
+  EXPECT_EQ(idle.ending(), Ending::idle_timeout);
 }
 
 }  // namespace

@@ -160,12 +160,12 @@ TEST(PoolWorker, OneTooManyTurnsItsClientAway) {
   options.max_connections = 1;
   PoolWorkerProcess worker(options, 2);
   worker.serve_one();
-  worker.page(1).slot.enter(SlotState::serving);  // the other worker is busy
+  worker.page(1).claims.set(1, Claims::Asking::no);  // the other worker is busy
   sys::Descriptor refused = worker.connect();
   EXPECT_EQ(tests::receive_to_end(refused.get()), "");
   refused.reset();
   EXPECT_TRUE(eventually([&] { return worker.book().refused[0] == 1; }));
-  worker.page(1).slot.enter(SlotState::idle);
+  worker.page(1).claims.set(0, Claims::Asking::no);
   worker.serve_one();
   EXPECT_TRUE(eventually([&] { return worker.book().served == 2; }));
   EXPECT_EQ(worker.book().active(), 0U);

@@ -41,7 +41,8 @@ class Serving {
           client_.reset();
           install_worker_signals(finish_current_connection);
           mp::accept_signals();
-          const ServeOptions options{.transform = transform, .timeouts = timeouts};
+          const ServeOptions options{
+              .transform = transform, .timeouts = timeouts, .stress = &*stress_};
           mp::leave(static_cast<int>(serve_connection(server, options, *meter_)));
         }) {
     process_.set_daemon(true);
@@ -57,6 +58,7 @@ class Serving {
   sys::Descriptor& client_socket() { return client_; }
   pid_t pid() { return *process_.pid(); }
   void finish() { process_.signal(SIGUSR2); }
+  void set_stress(bool on) { *stress_ = on; }
   void interrupt() { process_.signal(SIGTERM); }
   bool has_ended() { return process_.exitcode().has_value(); }
   const Meter& meter() const { return *meter_; }
@@ -79,6 +81,7 @@ class Serving {
 
  private:
   mp::RawValue<Meter> meter_;
+  mp::RawValue<std::atomic<bool>> stress_;
   sys::Descriptor client_;
   mp::Process process_;
 };
@@ -457,6 +460,37 @@ TEST(CloseInOrder, GivesUpOnAClientThatStays) {
   const Deadline deadline = within_bound();
   close_in_order(pair.server.get());
   EXPECT_FALSE(deadline.passed());
+}
+
+// --- Stress
+
+TEST(ServeConnectionUnderStress, ClientsThatWereThereAlreadyAreHeldToTheShorterTime) {
+  Serving serving(tests::tcp_pair(), {.idle = 1h, .stress = 150ms});
+  EXPECT_EQ(tests::echo(serving.client(), "x"), "X");
+  EXPECT_FALSE(serving.ending(Deadline::after(400ms))) << "no stress yet";
+  serving.set_stress(true);
+  EXPECT_EQ(tests::receive_to_end(serving.client()), "");
+  serving.client_socket().reset();
+  EXPECT_EQ(serving.ending(within_bound()), Ending::idle_timeout);
+}
+
+TEST(ServeConnectionUnderStress, AlsoWhereThereIsNoOtherTimeout) {
+  Serving serving(tests::tcp_pair(), {.write = 0s, .stress = 100ms});
+  serving.set_stress(true);
+  EXPECT_EQ(tests::receive_to_end(serving.client()), "");
+  serving.client_socket().reset();
+  EXPECT_EQ(serving.ending(within_bound()), Ending::first_byte_timeout);
+}
+
+TEST(ServeConnectionUnderStress, WhoSpeaksIsServed) {
+  Serving serving(tests::tcp_pair(), {.stress = 300ms});
+  serving.set_stress(true);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(tests::echo(serving.client(), "x"), "X");
+    poll(nullptr, 0, 50);
+  }
+  serving.client_socket().reset();
+  EXPECT_EQ(serving.ending(), Ending::served);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ class ServingProcess {
                  const std::vector<std::string>& addresses = {"127.0.0.1:0"}, std::size_t pages = 1)
       : options_(std::move(options)),
         listeners_(listeners_on(addresses, blocking)),
-        pages_(pages + 1),
+        pages_(pages + 1, options_),
         process_([this, run = std::move(run), parent = getpid()] {
           run({.options = options_,
                .listeners = listeners_,

@@ -30,6 +30,8 @@ ordered_json example() {
       {"up_to_us": 80, "count": 60}, {"up_to_us": 160, "count": 39}, {"up_to_us": null, "count": 1}]},
     "accept_queues": [{"listen": "127.0.0.1:9001", "length": 7, "limit": 4096},
                       {"listen": "unix:/x", "length": null, "limit": null}],
+    "confinement": {"sandbox": "strict", "user": "nobody", "group": "nogroup", "chroot": "/empty",
+      "capabilities": "none", "no_new_privs": true, "system_calls": 33},
     "log": {"lost": 5, "access_lost": 0},
     "slots": [{"pid": 41, "state": "idle", "peer": "", "connections": 0, "bytes_in": 0,
                "bytes_out": 0, "since_s": 9000.0},
@@ -54,6 +56,8 @@ TEST(StatusTable, ShowsTheFigures) {
         "refused     full 2, per source 3\n", "timed out   first byte 6\n",
         "fork        85 us on average, 50 % within 80 us, 99 % within 160 us\n",
         "generations 3 current (20 open), 2 draining (2 open)\n",
+        "confinement sandbox strict, user nobody, group nogroup, chroot /empty\n"
+        "            capabilities none, system calls 33\n",
         "lost lines  5 of the log, 0 of the access log could not be written\n", "1.0 KiB",
         "200 KiB", "10.0.0.7:5\n", "and 6 more (see --slots)\n"}) {
     EXPECT_THAT(table, HasSubstr(expected));

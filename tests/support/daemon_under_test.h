@@ -62,6 +62,7 @@ class DaemonUnderTest {
     std::vector<std::string> listen{"127.0.0.1:0"};
     std::string control;  // empty: in a directory of its own
     ProgramOptions program;
+    std::string path = forkechod;  // of the program
   };
   /// Throws std::runtime_error with the daemon's log when it does not come up.
   explicit DaemonUnderTest(Arguments arguments = {});

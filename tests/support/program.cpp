@@ -38,7 +38,10 @@ Program::Program(const std::string& path, Arguments arguments, ProgramOptions op
         if (!options.input.empty()) redirect(STDIN_FILENO, options.input, O_RDONLY);
         redirect(STDOUT_FILENO, output_.path("out"), O_WRONLY | O_CREAT | O_APPEND);
         redirect(STDERR_FILENO, output_.path("err"), O_WRONLY | O_CREAT | O_APPEND);
-        const int program = sys::check_syscall(open(path.c_str(), O_PATH | O_CLOEXEC), path);
+        // Far up: before_exec may need the low numbers, as service managers do.
+        const int low = sys::check_syscall(open(path.c_str(), O_PATH | O_CLOEXEC), path);
+        const int program = sys::check_syscall(fcntl(low, F_DUPFD_CLOEXEC, 200), "F_DUPFD_CLOEXEC");
+        close(low);
         if (options.before_exec) options.before_exec();
         prctl(PR_SET_PDEATHSIG, SIGKILL);  // again: a change of user has cleared it
         execute(program, path, arguments);

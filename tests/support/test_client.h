@@ -39,11 +39,18 @@ class TestClient {
   /// Connects; `error()` is an errno when that failed, ETIMEDOUT when the deadline passed.
   explicit TestClient(const std::string& target, sys::Deadline deadline = patience())
       : TestClient(sys::resolve(target).addresses.at(0), deadline) {}
-  explicit TestClient(const sys::SocketAddress& address, sys::Deadline deadline = patience()) {
+  explicit TestClient(const sys::SocketAddress& address, sys::Deadline deadline = patience())
+      : TestClient(address, nullptr, deadline) {}
+  /// The same from the IPv4 address `source`, of 127.0.0.0/8.
+  TestClient(const std::string& target, const std::string& source,
+             sys::Deadline deadline = patience())
+      : TestClient(sys::resolve(target).addresses.at(0), source.c_str(), deadline) {}
+  TestClient(const sys::SocketAddress& address, const char* source, sys::Deadline deadline) {
     socket_.reset(sys::check_syscall(
         socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
     const int on = 1;
     if (!address.is_unix()) setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (source != nullptr) bind_to(source);
     if (connect(socket_.get(), address.get(), address.length()) == 0) return;
     error_ = errno;
     if (error_ == EINPROGRESS) finish_connecting(deadline);
@@ -114,6 +121,10 @@ class TestClient {
     pollfd entry{.fd = get(), .events = events, .revents = 0};
     return sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }) ==
            1;
+  }
+  void bind_to(const char* source) const {
+    const auto from = sys::resolve(std::string(source) + ":0").addresses.at(0);
+    sys::check_syscall(bind(get(), from.get(), from.length()), "bind");
   }
   void finish_connecting(sys::Deadline deadline) {
     if (!wait_for(POLLOUT, deadline)) {
