@@ -22,11 +22,13 @@ struct State {
   std::optional<log::LineFile> file;
   log::Format format = log::Format::text;
   std::uint64_t lost = 0;
+  int relay = -1;
+  std::function<void()> pass_on_all = [] {};
 };
 State state;
 
 /// How far from its end the file is searched for a line that a process wrote just before it died.
-constexpr off_t search_length = 1 << 20;
+constexpr off_t search_length = 2 << 20;
 
 /// Connections of one process that may be lost with it, whatever it says.
 constexpr std::uint64_t most_lost = 100'000;
@@ -125,6 +127,28 @@ void open_access_log(const std::string& file, log::Format format) {
   state.format = format;
 }
 
+void reopen_access_log(const std::string& file) {
+  state.file->reopen(file, "access log");
+}
+
+void set_access_log_format(log::Format format) {
+  state.format = format;
+}
+
+void set_access_relay(int relay, std::function<void()> pass_on_all) {
+  state.relay = relay;
+  state.pass_on_all = std::move(pass_on_all);
+}
+
+void use_access_relay() {
+  if (state.file && state.relay >= 0) state.file = log::LineFile::borrowed(state.relay);
+}
+
+void append_to_access_log(std::string_view lines) {
+  if (state.file && !state.file->write(lines))
+    state.lost += static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+}
+
 bool has_access_log() {
   return state.file.has_value();
 }
@@ -202,6 +226,7 @@ void write_announced_line(ProcessPage& page) {
 void settle_journal(const ProcessPage& page) {
   if (!has_access_log() || booked(page) <= page.journal.settled.get()) return;
   const std::string line = format_access_line(page.journal.last, state.format);
+  state.pass_on_all();
   // At the beginning of a line: another may end in the same words.
   const std::string content = "\n" + end_of_file(access_log_descriptor());
   if (content.find("\n" + line) == std::string::npos) write_access_line(page.journal.last);

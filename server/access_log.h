@@ -9,6 +9,7 @@
 // more. A line that cannot be written is lost and counted; nobody waits. Not for threads.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,7 +23,17 @@ namespace forkecho::server {
 /// Opens `file` for appending; empty: no access log. Throws std::system_error, and keeps what there
 /// was.
 void open_access_log(const std::string& file, log::Format format);
+/// Another file from now on; throws as open_access_log.
+void reopen_access_log(const std::string& file);
+void set_access_log_format(log::Format format);
 bool has_access_log();
+/// The supervisor keeps the file to itself (log_relay.h): those below write to `relay`, and what
+/// they wrote is in the file after pass_on_all().
+void set_access_relay(int relay, std::function<void()> pass_on_all);
+/// In a process below: lines go to the relay.
+void use_access_relay();
+/// Lines that came through the relay.
+void append_to_access_log(std::string_view lines);
 /// To be kept when a process closes what it inherited; -1 when there is none.
 int access_log_descriptor();
 

@@ -52,8 +52,10 @@ void settle_in(const CommonContext& context, std::string_view title) {
   if (context.confinement != nullptr) context.confinement->give_up_privileges();
   mp::die_with_parent(context.supervisor);  // after a change of identity, which cancels it
   sys::set_process_title("forkechod: " + std::string(title));
+  log::use_relay();
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
+  use_access_relay();
   if (has_access_log()) kept.push_back(access_log_descriptor());
   close_all_but(std::move(kept));
 }

@@ -24,8 +24,10 @@
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
+#include "server/log_relay.h"
 #include "server/pid_file.h"
 #include "server/process_context.h"
+#include "server/reload.h"
 #include "server/service_manager.h"
 #include "server/status.h"
 #include "server/successor.h"
@@ -137,6 +139,8 @@ class Supervisor {
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
+    log::set_relay(log_relay_.writer());
+    set_access_relay(access_relay_.writer(), [this] { access_relay_.pass_on_all(); });
     mp::adopt_orphans();
     raise_descriptor_limit();
     if (!options.metrics.empty()) keep_exporter(options.metrics, inherited.listeners);
@@ -156,6 +160,8 @@ class Supervisor {
     while (!over()) context_.run_one();
     if (is_the_daemon_)
       for (const Listener& listener : listeners_) listener.remove_path();
+    log_relay_.pass_on_all();
+    access_relay_.pass_on_all();
     log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
@@ -178,13 +184,7 @@ class Supervisor {
   void listen_for_other_signals() {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      if (number == SIGCHLD) {
-        reap();
-      } else if (number == SIGUSR2) {
-        begin_upgrade({});
-      } else {
-        log::info("signal {} has no effect in this version", number);
-      }
+      act_on(number);
       listen_for_other_signals();
     });
   }
@@ -232,6 +232,47 @@ class Supervisor {
     told_access_lost_ = access_lost;
   }
 
+  void act_on(int signal) {
+    switch (signal) {
+      case SIGCHLD:
+        return reap();
+      case SIGHUP:
+        return begin_reload({});
+      case SIGUSR1:
+        reopen_logs();
+        return;
+      case SIGUSR2:
+        return begin_upgrade({});
+      default:
+        log::info("signal {} has no effect in this version", signal);
+    }
+  }
+
+  void begin_reload(Reload::Answer answer) {
+    reload_.ask(std::move(answer));
+    schedule_tick();
+  }
+
+  /// The answer for the control socket. It alone has the files open, see log_relay.h.
+  std::string reopen_logs() {
+    const std::string& file = generations_.options().log.file;
+    if (file.empty() && !has_access_log()) {
+      log::info("the log goes to standard error: there is no file to open anew");
+      return "ok\n";
+    }
+    log_relay_.pass_on_all();
+    access_relay_.pass_on_all();
+    try {
+      if (!file.empty()) log::reopen(file);
+      if (has_access_log()) reopen_access_log(generations_.options().access_log);
+    } catch (const std::system_error& error) {
+      log::error("{}; the old one stays in use", error.what());
+      return "error: " + std::string(error.what()) + "; the old one stays in use\n";
+    }
+    log::info("the log file was opened anew; no process writes to the old one any more");
+    return "ok\n";
+  }
+
   void reap() {
     take_in_the_dead();
     if (state_ == State::running) generations_.maintain();
@@ -248,7 +289,7 @@ class Supervisor {
 
   Clock::duration time_to_next_tick() const {
     if (state_ >= State::draining) return drain_tick;
-    if (generations_.is_replacing() || is_about_to_report()) return replacing_tick;
+    if (reload_.is_busy() || is_about_to_report()) return replacing_tick;
     if (!left_.empty()) return drain_tick;
     if (generations_.is_busy() || AdmissionWatch::needs_short_ticks(generations_.options()))
       return busy_tick;
@@ -276,6 +317,7 @@ class Supervisor {
         break;
       case State::running:
         generations_.maintain();
+        reload_.keep_going();
         if (is_about_to_report()) report_when_ready();
         if (!left_.empty()) watch_the_doors_left();
         break;
@@ -298,6 +340,7 @@ class Supervisor {
     const State before = state_;
     state_ = next_state(before, event);
     if (state_ == before) return;
+    if (state_ >= State::draining) reload_.give_up();
     switch (state_) {
       case State::starting:
         break;
@@ -586,11 +629,13 @@ class Supervisor {
 
   void answer(const std::string& request, const ControlSocket::Reply& reply) {
     if (request == "upgrade") return begin_upgrade(reply);
+    if (request == "reload") return begin_reload(reply);
     reply(answer_at_once(request));
   }
 
   std::string answer_at_once(const std::string& request) {
     if (request == "status") return to_json(status()).dump() + "\n";
+    if (request == "reopen-logs") return reopen_logs();
     if (request == "stop" || request == "stop now") {
       // Asking twice to stop is no impatience, unlike a second signal: only "now" is.
       if (request == "stop now") {
@@ -652,6 +697,9 @@ class Supervisor {
   asio::signal_set signals_;
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
+  LogRelay log_relay_{context_, [](std::string_view lines) { log::append(lines); }};
+  LogRelay access_relay_{context_, append_to_access_log};
+  Reload reload_{generations_, listeners_};
   std::optional<ControlSocket> control_;
   ServiceManager manager_;
   /// False before this daemon has taken over from another, and after another has from this one:
@@ -690,6 +738,7 @@ void run_supervisor(const Options& options, const std::function<void()>& on_read
   // A reader of the log that has gone is no reason to end.
   std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
+  log::avoid_waiting();
   open_access_log(options.access_log, options.log.format);
   Supervisor(options, std::move(inherited)).run(on_ready);
 }

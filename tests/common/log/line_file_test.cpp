@@ -28,6 +28,20 @@ TEST(LineFile, AppendsLines) {
   EXPECT_EQ(tests::content_of(path), "one\ntwo\nthree\n");
 }
 
+TEST(LineFile, ReopenedItKeepsItsNumber) {
+  const tests::TempDir directory;
+  LineFile file(directory.path("log"), "log file");
+  const int number = file.descriptor();
+  EXPECT_TRUE(file.write("one\n"));
+  file.reopen(directory.path("other"), "log file");
+  EXPECT_EQ(file.descriptor(), number);
+  EXPECT_TRUE(file.write("two\n"));
+  EXPECT_THROW(file.reopen("/nowhere/log", "log file"), std::system_error);
+  EXPECT_TRUE(file.write("three\n"));
+  EXPECT_EQ(tests::content_of(directory.path("log")), "one\n");
+  EXPECT_EQ(tests::content_of(directory.path("other")), "two\nthree\n");
+}
+
 TEST(LineFile, AFullDeviceLosesTheLineAndSaysSo) {
   LineFile file("/dev/full", "log file");
   EXPECT_FALSE(file.write("one\n"));
@@ -58,6 +72,7 @@ int with_standard_error(int end, const std::function<int(LineFile&)>& act) {
            signal(SIGPIPE, SIG_IGN);
            dup2(end, STDERR_FILENO);
            LineFile file;
+           file.avoid_waiting();
            return act(file);
          }))
       .value_or(-1);
