@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <sstream>
@@ -143,6 +145,33 @@ TEST_P(AccessLogged, AFullDiskHoldsUpNobodyAndIsTold) {
     return daemon.log().find("of the access log could not be written") != std::string::npos;
   }));
   EXPECT_EQ(daemon.books_at_rest()->served, 5U);
+}
+
+std::ptrdiff_t lines_in(const std::string& path) {
+  const std::string content = content_of(path);
+  return std::count(content.begin(), content.end(), '\n');
+}
+
+/// Rotation is by others: they move the file, and say so.
+TEST_P(AccessLogged, OpenedAnewNoLineIsLost) {
+  DaemonUnderTest daemon(GetParam(), with_access_log());
+  ClientSwarm swarm({.target = daemon.target(), .holding = 0, .fresh = 3});
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(swarm.wait_for_replies(30));
+    std::filesystem::rename(file(), file() + std::to_string(round));
+    ASSERT_EQ(run_program(forkechod, {"reopen-logs", "--control", daemon.control()}).exitcode, 0);
+    // Free at this moment: nobody writes there any more.
+    const auto free = lines_in(file() + std::to_string(round));
+    ASSERT_TRUE(swarm.wait_for_replies(10));
+    EXPECT_EQ(lines_in(file() + std::to_string(round)), free);
+  }
+  ASSERT_TRUE(swarm.stop());
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_EQ(daemon.stop(), 0);
+  std::ptrdiff_t lines = lines_in(file());
+  for (int round = 0; round < 5; ++round) lines += lines_in(file() + std::to_string(round));
+  EXPECT_EQ(static_cast<std::uint64_t>(lines), books->accepted);
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, AccessLogged, testing::ValuesIn(all_modes), name_of_mode);
