@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,14 +14,16 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/raw_syscall.h"
 #include "server/access_log.h"
+#include "server/believed_book.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
 #include "server/gate.h"
 #include "server/serve_connection.h"
-#include "server/turn_away.h"
+#include "server/shortage.h"
 
 namespace forkecho::server {
 namespace {
@@ -31,8 +32,6 @@ using sys::Deadline;
 
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
-/// After the system refused a descriptor or a process: time in which something may come free.
-constexpr auto resource_pause = std::chrono::milliseconds(100);
 /// So long after the drain timeout clients may wait for room; after that they are refused, so that
 /// they see an end before the daemon's own, at which they would be reset (supervisor.cpp,
 /// finish_patience).
@@ -41,6 +40,7 @@ constexpr auto last_call_after = std::chrono::seconds(4);
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
 pid_t supervisor_pid = 0;
+pid_t acceptor_pid = 0;
 
 void on_finish(int) {
   finish_current_connection();
@@ -49,7 +49,9 @@ void on_finish(int) {
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
 void on_parents_death(int) {
-  if (getppid() != supervisor_pid) _exit(mp::orphaned);
+  const pid_t parent = getppid();
+  // Anybody can send a HUP (pkill -HUP): the acceptor may be alive.
+  if (parent != acceptor_pid && parent != supervisor_pid) _exit(mp::orphaned);
 }
 
 void set_handler(int number, void (*handler)(int)) {
@@ -93,7 +95,6 @@ class Acceptor {
         serve_options_{.transform = options_.transform,
                        .timeouts = options_.timeouts,
                        .stress = stress_word(context.pages.admission)},
-        acceptor_pid_(getpid()),
         connection_filter_(context.confinement != nullptr ? context.confinement->connection_filter()
                                                           : nullptr) {
     context.pages.memory().keep_from_children();
@@ -107,6 +108,7 @@ class Acceptor {
 
   void run() {
     while (!done()) {
+      shortage_.refresh();
       wait_for_events();
       handle_signals();
       reap_children();
@@ -131,9 +133,7 @@ class Acceptor {
     return leaving && children_.size() == 0;
   }
 
-  bool may_accept() {
-    return !retired_ && !door_closed_ && pause_until_.passed() && gate_.is_open();
-  }
+  bool may_accept() { return !retired_ && !door_closed_ && !shortage_.lasts() && gate_.is_open(); }
 
   void wait_for_events() {
     std::array<pollfd, max_listeners + 1> entries;
@@ -144,15 +144,22 @@ class Acceptor {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
-    sys::retry_on_interrupt(
+    const int ready = sys::retry_on_interrupt(
         [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+    if (ready < 0) return wait_blindly();
     signals_pending_ = entries[0].revents != 0;
     clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
   }
 
+  /// poll refuses more descriptors than RLIMIT_NOFILE allows (EINVAL), also such as are open.
+  void wait_blindly() {
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
+    signals_pending_ = clients_wait_ = true;
+  }
+
   Deadline wait_deadline() {
-    Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
+    Deadline deadline = shortage_.until();
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     if (!retired_ && !gate_.is_open()) deadline = earlier(deadline, gate_.look_again());
     if (draining_ && !queue_empty_ && may_accept())
@@ -210,11 +217,13 @@ class Acceptor {
   }
 
   void account_for(const mp::Exit& exit) {
+    FORKECHO_MP_STEP("acceptor.reap.found");
     const auto slot_index = children_.remove(exit.pid);
     if (!slot_index) return;
     Slot& slot = slots_[*slot_index];
-    book_.bytes_in.add(slot.meter.bytes_in.get());
-    book_.bytes_out.add(slot.meter.bytes_out.get());
+    book_.bytes_in.add(believable_bytes(slot.meter.bytes_in.get()));
+    book_.bytes_out.add(believable_bytes(slot.meter.bytes_out.get()));
+    if (slot.pid.load(std::memory_order_relaxed) != exit.pid) repair_slots();
     const Ending ending = ending_of_exitcode(exit.exitcode);
     if (ending == Ending::crashed) warn_of_crash(exit);
     book_.reaped.add(1);
@@ -225,6 +234,18 @@ class Acceptor {
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
     gate_.ended(source_of_slot(*slot_index));
+  }
+
+  /// A child has written where it should not have: who serves is shown as our own table has it.
+  void repair_slots() {
+    for (Slot& slot : slots_.all()) {
+      if (slot.state.load(std::memory_order_relaxed) != SlotState::free)
+        slot.state.store(SlotState::free, std::memory_order_relaxed);
+    }
+    children_.for_each([this](pid_t pid, std::uint32_t index) {
+      slots_[index].pid.store(pid, std::memory_order_relaxed);
+      slots_[index].state.store(SlotState::serving, std::memory_order_relaxed);
+    });
   }
 
   static void warn_of_crash(const mp::Exit& exit) {
@@ -261,11 +282,14 @@ class Acceptor {
     if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
+        FORKECHO_MP_STEP("acceptor.accept.taken");
         book_.accepted.add(1);
+        FORKECHO_MP_STEP("acceptor.accept.booked");
         take_in(std::move(accepted.client));
         return true;
       case AcceptResult::Outcome::exhausted:
-        pause("cannot accept", accepted.error);
+        if (accepted.error == EMFILE && spare_.give_up()) return accept_one(listener);
+        shortage_.begin("cannot accept", accepted.error, "clients wait in the queue");
         return false;
       case AcceptResult::Outcome::closed:
         door_closed_ = true;
@@ -291,16 +315,19 @@ class Acceptor {
     prepare(slot, client.peer);
     const sys::Duration begun(slot.since_ns.load(std::memory_order_relaxed));
     if (sources_) (*sources_)[slot_index] = gate_.source();
+    FORKECHO_MP_STEP("acceptor.fork.before");
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
-      fork_failed(client, slot, slot_index);
+      fork_failed(std::move(client), slot, slot_index);
       return;
     }
+    FORKECHO_MP_STEP("acceptor.fork.after");
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
     fork_times_.record(sys::Clock::now().time_since_epoch() - begun);
+    FORKECHO_MP_STEP("acceptor.fork.booked");
   }
 
   static void prepare(Slot& slot, const PeerAddress& peer) {
@@ -311,39 +338,32 @@ class Acceptor {
     slot.enter(SlotState::serving);
   }
 
-  void fork_failed(const AcceptedClient& client, Slot& slot, std::uint32_t slot_index) {
-    const int error = errno;
-    turn_away(client.socket.get());
+  void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
+    shortage_.begin("cannot fork a child for a connection", errno,
+                    "it is closed, and the next wait in the queue");
+    const PeerAddress peer = client.peer;
+    shortage_.see_off(std::move(client));
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
     gate_.ended(source_of_slot(slot_index));
     book_ending(
         page_,
-        [&] {
-          return describe_arrival(client.peer, AccessRole::acceptor, AccessOutcome::fork_failed);
-        },
+        [&] { return describe_arrival(peer, AccessRole::acceptor, AccessOutcome::fork_failed); },
         [&] { book_.fork_failed.add(1); });
-    pause("cannot fork a child for a connection", error);
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
+    FORKECHO_MP_STEP("acceptor.child.born");
     slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
-    mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
+    mp::die_with_parent(acceptor_pid, SIGHUP, supervisor_pid);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
     mp::accept_signals();
+    FORKECHO_MP_STEP("acceptor.child.ready");
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
+    FORKECHO_MP_STEP("acceptor.child.served");
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
-  }
-
-  void pause(const char* what, int error) {
-    pause_until_ = Deadline::after(resource_pause);
-    if (!warned_of_resources_.passed()) return;
-    warned_of_resources_ = Deadline::after(std::chrono::seconds(1));
-    log::warning(
-        "{}: {}; clients wait in the queue (see ulimit -u and -n, memory, and the cgroup's pids)",
-        what, std::strerror(error));
   }
 
   const Options& options_;
@@ -356,7 +376,6 @@ class Acceptor {
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
   const ServeOptions serve_options_;
-  const pid_t acceptor_pid_;
   const FilterProgram* const connection_filter_;  // none unless --sandbox strict
   sys::Descriptor signals_;
   bool signals_pending_ = false;
@@ -367,9 +386,9 @@ class Acceptor {
   bool retired_ = false;
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
-  Deadline pause_until_ = Deadline::after(sys::Duration::zero());
   Deadline last_call_ = Deadline::never();
-  Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());
+  Shortage shortage_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace
@@ -377,6 +396,7 @@ class Acceptor {
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
   settle_in(context, "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
+  acceptor_pid = getpid();
   Acceptor acceptor(context, slots);
   restrict_calls(context, Role::acceptor);
   acceptor.run();

@@ -230,9 +230,8 @@ std::string_view Confinement::filter_is_off_because() const {
 
 void Confinement::compile_filters(const FilterTerms& terms) {
   if (!has_filters()) return;
-  for (const Role role : {Role::acceptor, Role::worker, Role::event_worker, Role::connection}) {
-    filters_[index_of(role)] = compile(call_rules(role, terms));
-  }
+  for (std::size_t role = 0; role < role_count; ++role)
+    filters_[role] = compile(call_rules(static_cast<Role>(role), terms));
 }
 
 void Confinement::prepare() {

@@ -7,18 +7,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <memory>
+#include <new>
 #include <unordered_map>
 #include <vector>
 
-#include "common/log/log.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
 #include "server/event_session.h"
 #include "server/gate.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
@@ -31,7 +33,6 @@ constexpr std::size_t chunk_size = 64 * 1024;
 constexpr int accept_batch = 16;
 /// Timeouts are kept to this precision: the sessions are looked through once in it.
 constexpr auto sweep_period = std::chrono::milliseconds(50);
-constexpr auto resource_pause = std::chrono::milliseconds(100);
 /// As in the acceptor.
 constexpr auto last_call_after = std::chrono::seconds(4);
 
@@ -96,6 +97,8 @@ class EventWorker {
   void run() {
     while (!done()) {
       follow_wish();
+      shortage_.refresh();
+      if (!shortage_.lasts()) spare_.take_back();
       if (retired()) page_.door.store(Door::shut, std::memory_order_release);
       watch_listeners(may_accept());
       wait_for_events();
@@ -113,9 +116,7 @@ class EventWorker {
     return leaving() && (queue_empty_ || door_closed_ || retired()) && sessions_.empty();
   }
 
-  bool may_accept() {
-    return !retired() && now_ >= pause_until_ && !door_closed_ && gate_.is_open();
-  }
+  bool may_accept() { return !retired() && !shortage_.lasts() && !door_closed_ && gate_.is_open(); }
 
   void follow_wish() {
     const Wish wish = current_wish();
@@ -144,7 +145,7 @@ class EventWorker {
 
   int timeout_ms() const {
     if (leaving() && !queue_empty_ && watching_listeners_) return 0;
-    const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
+    const bool must_sweep = !sessions_.empty() || shortage_.lasts() || !watching_listeners_;
     if (!must_sweep) return -1;
     const int sweep = static_cast<int>(sweep_period.count());
     if (watching_listeners_ || retired()) return sweep;
@@ -182,9 +183,11 @@ class EventWorker {
       if (gate_.before_accept().verdict != Admission::Verdict::admit) return;
       AcceptResult accepted = listener.accept();
       if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
-      if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
+      if (accepted.outcome == AcceptResult::Outcome::exhausted) run_short(listener, accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
+      short_of_descriptors_ = false;
+      FORKECHO_MP_STEP("event.accept.taken");
       book_.accepted.add(1);
       admit(std::move(accepted.client));
     }
@@ -194,17 +197,40 @@ class EventWorker {
     const Admission admission = gate_.decide(client.peer);
     if (admission.verdict == Admission::Verdict::refuse)
       return gate_.refuse(std::move(client), admission.reason);
-    const int fd = client.socket.get();
-    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
-    check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    sessions_.emplace(fd, Watched{.session = EventSession(std::move(client.socket), options_, now_),
-                                  .source = gate_.source(),
-                                  .slot = connection_slots_.take(client.peer)});
+    if (const int error = take_in(client)) {
+      shortage_.begin("cannot take a connection in", error, "it is closed");
+      const PeerAddress peer = client.peer;
+      shortage_.see_off(std::move(client));
+      gate_.ended(gate_.source());
+      book_refusal(peer);
+      return;
+    }
+    FORKECHO_MP_STEP("event.serve.begun");
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }
 
+  /// 0, or why not; then the client is the caller's still.
+  int take_in(AcceptedClient& client) {
+    const int fd = client.socket.get();
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return errno;
+    try {
+      // Memory for all that it will need first, so that what fails leaves the socket where it is.
+      sessions_.reserve(sessions_.size() + 1);
+      ended_.reserve(sessions_.size() + 1);
+      Slot* slot = connection_slots_.take(client.peer);
+      sessions_.try_emplace(fd, client, gate_.source(), options_, now_).first->second.slot = slot;
+    } catch (const std::bad_alloc&) {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+      return ENOMEM;
+    }
+    return 0;
+  }
+
   struct Watched {
+    Watched(AcceptedClient& client, const Source& counted_by, const Options& options, TimePoint now)
+        : session(std::move(client.socket), options, now), source(counted_by) {}
     EventSession session;
     Source source;
     Slot* slot = nullptr;   // with an access log
@@ -214,14 +240,25 @@ class EventWorker {
   void handle_session(const epoll_event& event) {
     const auto found = sessions_.find(event.data.fd);
     if (found == sessions_.end()) return;
-    Watched& watched = found->second;
-    metered(watched, [&] {
-      if (watched.for_room) {
-        watched.session.on_writable(buffers(), slot_.meter, now_);
+    advance(found->second, [this, for_room = found->second.for_room](EventSession& session) {
+      if (for_room) {
+        session.on_writable(buffers(), slot_.meter, now_);
       } else {
-        watched.session.on_readable(buffers(), slot_.meter, now_);
+        session.on_readable(buffers(), slot_.meter, now_);
       }
     });
+  }
+
+  /// A session for which there is no memory is lost, and no other with it.
+  template <typename Step>
+  void advance(Watched& watched, Step step) {
+    try {
+      metered(watched, [&] { step(watched.session); });
+    } catch (const std::bad_alloc&) {
+      memory_warning_.tell("cannot keep what a client does not read", ENOMEM,
+                           "its connection is lost");
+      watched.session.fail();
+    }
     settle(watched);
   }
 
@@ -253,8 +290,8 @@ class EventWorker {
   void finish_all() {
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      metered(watched, [&] { watched.session.finish(buffers(), slot_.meter, now_); });
-      settle(watched);
+      advance(watched,
+              [this](EventSession& session) { session.finish(buffers(), slot_.meter, now_); });
     }
   }
 
@@ -263,8 +300,8 @@ class EventWorker {
     const bool stressed = stress_ != nullptr && stress_->load(std::memory_order_relaxed);
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      metered(watched, [&] { watched.session.check_timeouts(now_, slot_.meter, stressed); });
-      settle(watched);
+      advance(watched,
+              [&](EventSession& session) { session.check_timeouts(now_, slot_.meter, stressed); });
     }
   }
 
@@ -293,10 +330,29 @@ class EventWorker {
     connection_slots_.give_back(watched.slot);
   }
 
-  void pause(int error) {
-    pause_until_ = now_ + resource_pause;
-    log::warning("cannot accept: {}; clients wait in the queue (see ulimit -n)",
-                 std::strerror(error));
+  void book_refusal(const PeerAddress& peer) {
+    book_ending(
+        page_,
+        [&] { return describe_arrival(peer, AccessRole::worker, outcome_of(Refusal::full)); },
+        [&] { book_.record(Refusal::full); });
+  }
+
+  /// A session holds a descriptor, so to have none left is to be full; another worker may have some
+  /// for the client, and is given a pause to take it.
+  void run_short(const Listener& listener, int error) {
+    const bool again = short_of_descriptors_;
+    short_of_descriptors_ = error == EMFILE;
+    const bool refuses = again && error == EMFILE && options_.when_full == WhenFull::refuse;
+    shortage_.begin("cannot accept", error,
+                    refuses ? "one client is closed" : "clients wait in the queue");
+    if (!refuses) return;
+    if (!spare_.give_up()) return;
+    AcceptResult accepted = listener.accept();
+    if (accepted.outcome != AcceptResult::Outcome::client) return;
+    book_.accepted.add(1);
+    const PeerAddress peer = accepted.client.peer;
+    shortage_.see_off(std::move(accepted.client));
+    book_refusal(peer);
   }
 
   EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }
@@ -323,7 +379,10 @@ class EventWorker {
   sys::Deadline last_call_ = sys::Deadline::never();
   TimePoint now_ = sys::Clock::now();
   TimePoint next_sweep_ = now_;
-  TimePoint pause_until_ = now_;
+  Shortage shortage_;
+  RepeatedWarning memory_warning_;
+  SpareDescriptor spare_;
+  bool short_of_descriptors_ = false;
 };
 
 }  // namespace

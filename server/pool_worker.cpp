@@ -6,23 +6,23 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cerrno>
 #include <random>
 #include <string_view>
 
-#include "common/log/log.h"
 #include "common/mp/fork.h"
+#include "common/mp/step.h"
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
 #include "server/connection_title.h"
 #include "server/gate.h"
 #include "server/serve_connection.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
 namespace {
 
-constexpr int resource_pause_ms = 100;
 constexpr auto longest_wait_for_gate = std::chrono::milliseconds(100);
 
 /// Where clients wait, the limit is kept by there being no more workers. With --when-full refuse
@@ -94,6 +94,7 @@ class PoolWorker {
     for (const Listener& listener : listeners_) {
       AcceptResult accepted = listener.accept();
       if (accepted.outcome == AcceptResult::Outcome::client) {
+        FORKECHO_MP_STEP("worker.accept.taken");
         book_.accepted.add(1);
         return std::move(accepted.client);
       }
@@ -112,10 +113,11 @@ class PoolWorker {
     poll(entries.data(), count, current_wish() >= Wish::drain ? 0 : -1);
   }
 
-  static void pause(int error) {
-    log::warning("cannot accept: {}; the client waits in the queue (see ulimit -n)",
-                 std::strerror(error));
-    poll(nullptr, 0, resource_pause_ms);
+  /// A signal ends the pause.
+  void pause(int error) {
+    if (error == EMFILE && spare_.give_up()) return;
+    warning_.tell("cannot accept", error, "clients wait in the queue");
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
   }
 
   void serve(AcceptedClient client) {
@@ -125,7 +127,9 @@ class PoolWorker {
     ++served_;
     serve_behind(&door_);
     become_busy(client.peer);
+    FORKECHO_MP_STEP("worker.serve.begun");
     const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
+    FORKECHO_MP_STEP("worker.serve.ended");
     book_ending(
         page_, [&] { return describe(outcome_of(ending)); }, [&] { book_.record(ending); });
     client.socket.reset();
@@ -183,6 +187,8 @@ class PoolWorker {
   const ServeOptions serve_options_;
   const std::uint64_t life_;
   std::uint64_t served_ = 0;
+  RepeatedWarning warning_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace

@@ -31,6 +31,14 @@ std::size_t seat_count(const Options& options) {
   return options.when_full == WhenFull::refuse ? most + 1 : most;
 }
 
+/// Connections that one process may have open, with some that it has just accepted.
+std::uint64_t most_open(const Options& options) {
+  return options.max_connections + 64U;
+}
+
+/// After the system refused a process to the supervisor.
+constexpr auto refused_pause = std::chrono::seconds(1);
+
 const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
@@ -108,6 +116,20 @@ bool ProcessTree::is_serving(const Seat& seat) const {
   return page_of(seat).slot.state.load(std::memory_order_acquire) == SlotState::serving;
 }
 
+const BookTotals& ProcessTree::book_of(const Seat& seat) const {
+  BookTotals claimed = read_page(page_of(seat));
+  if (options_->mode != Mode::fork) claimed.forked = claimed.reaped = 0;  // those are ours to count
+  return seat.book.look(claimed, sys::Clock::now());
+}
+
+void ProcessTree::tell_of_lies(const Seat& seat) const {
+  if (seat.book.lies() == 0) return;
+  log::error(
+      "{} {} wrote figures into its books that cannot be; they were left out of the totals (a bug, "
+      "or an attack: see its end above)",
+      kind_of(options_->mode), seat.pid);
+}
+
 void ProcessTree::spawn(unsigned count) {
   for (; count > 0; --count) {
     Seat* seat = free_seat();
@@ -121,9 +143,11 @@ void ProcessTree::occupy(Seat& seat) {
     if (options_->mode == Mode::fork || (options_->mode == Mode::event && has_access_log()))
       seat.slots = std::make_unique<mp::RawArray<Slot>>(options_->max_connections);
     start_process(seat);
-  } catch (const std::exception& error) {
+  } catch (const std::exception& error) {  // no process, no memory
     seat.process.reset();
-    not_before_ = sys::Deadline::after(backoff_.failed());
+    seat.slots.reset();
+    // Soon again, and with the same pause always: an attempt costs little, and clients wait.
+    not_before_ = sys::Deadline::after(refused_pause);
     log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
                kind_of(options_->mode), error.what());
     return;
@@ -132,6 +156,7 @@ void ProcessTree::occupy(Seat& seat) {
   seat.pid = *seat.process->pid();
   seat.retiring = false;
   seat.started = sys::Clock::now();
+  seat.book = BelievedBook(most_open(*options_));
   if (options_->mode != Mode::fork) ++closed_.forked;
 }
 
@@ -168,7 +193,7 @@ void ProcessTree::reap() {
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
-  const BookTotals book = read_page(page_of(seat));
+  const BookTotals book = book_of(seat);
   // One that lived as long as the first pause would be cannot make us spin.
   const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
   note_failure(seat, exit, book.accepted > 0 || lived_long);
@@ -182,7 +207,8 @@ void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
 void ProcessTree::close_book(Seat& seat) {
   ProcessPage& page = page_of(seat);
   settle_journal(page);
-  const BookTotals book = read_page(page);
+  const BookTotals book = book_of(seat);
+  tell_of_lies(seat);
   closed_ += book;
   if (options_->mode == Mode::fork) {
     orphans_.push_back({.group = seat.pid,
@@ -278,8 +304,8 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
     entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
     forget_source(slot);
-    closed_.bytes_in += slot.meter.bytes_in.get();
-    closed_.bytes_out += slot.meter.bytes_out.get();
+    closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
+    closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     break;
@@ -410,7 +436,7 @@ bool ProcessTree::empty() const {
 BookTotals ProcessTree::totals() const {
   BookTotals totals = closed_;
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) totals += read_page(page_of(seat));
+    if (seat.pid != 0) totals += book_of(seat);
   }
   return totals;
 }
@@ -430,7 +456,9 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   const auto visit_used = [&visit](const mp::RawArray<Slot>* slots) {
     if (slots == nullptr) return;
     for (const Slot& slot : slots->all()) {
-      if (slot.state.load(std::memory_order_acquire) != SlotState::free) visit(slot);
+      // What is no state at all was written by a process gone wrong.
+      const SlotState state = slot.state.load(std::memory_order_acquire);
+      if (state == SlotState::serving || state == SlotState::idle) visit(slot);
     }
   };
   for (const Seat& seat : seats_) {

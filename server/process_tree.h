@@ -20,6 +20,7 @@
 #include "common/mp/raw_shared.h"
 #include "common/mp/reap.h"
 #include "server/backoff.h"
+#include "server/believed_book.h"
 #include "server/book.h"
 #include "server/confinement.h"
 #include "server/elders.h"
@@ -89,6 +90,7 @@ class ProcessTree {
   /// What they are confined to, as the kernel tells it of one of them.
   const Confinement& confinement() const { return confinement_; }
   ConfinementStatus confinement_status() const;
+  const Confinement& confinement() const { return confinement_; }
 
   const Options& options() const { return *options_; }
   /// For those who come after it.
@@ -104,6 +106,7 @@ class ProcessTree {
     bool retiring = false;
     sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
+    mutable BelievedBook book;                  // of its page: looking is believing
   };
   /// The children of an acceptor that has died.
   struct Orphans {
@@ -138,6 +141,9 @@ class ProcessTree {
     return static_cast<std::size_t>(&seat - seats_.data());
   }
   bool is_serving(const Seat& seat) const;
+  /// What is believed of the page of whoever sits there.
+  const BookTotals& book_of(const Seat& seat) const;
+  void tell_of_lies(const Seat& seat) const;
   bool is_open(const Seat& seat) const;
   ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
   /// The supervisor's own, see GenerationPages.

@@ -7,7 +7,9 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 #include <csignal>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -25,11 +27,14 @@
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/log_relay.h"
+#include "server/memory_reserve.h"
 #include "server/pid_file.h"
 #include "server/process_context.h"
 #include "server/reload.h"
 #include "server/service_manager.h"
+#include "server/shortage.h"
 #include "server/status.h"
+#include "server/stopped_processes.h"
 #include "server/successor.h"
 #include "server/upgrade.h"
 
@@ -141,6 +146,8 @@ class Supervisor {
     other_signals_.add(SIGTTOU);
     log::set_relay(log_relay_.writer());
     set_access_relay(access_relay_.writer(), [this] { access_relay_.pass_on_all(); });
+    // Who reads our log may go away.
+    signal(SIGPIPE, SIG_IGN);
     mp::adopt_orphans();
     raise_descriptor_limit();
     if (!options.metrics.empty()) keep_exporter(options.metrics, inherited.listeners);
@@ -173,10 +180,24 @@ class Supervisor {
     return door_closed_ || state_ == State::ending;
   }
 
+  /// What the system refuses now is done at a later tick: the loop goes on.
+  template <typename Deed>
+  void survive(Deed deed) {
+    try {
+      deed();
+    } catch (const std::bad_alloc&) {
+      shortage_.tell("the supervisor", ENOMEM, "it tries again");
+    } catch (const std::system_error& error) {
+      if (!is_shortage(error.code().value())) throw;
+      shortage_.tell(error.what(), error.code().value(), "the supervisor tries again");
+    }
+    memory_reserve_.renew();
+  }
+
   void listen_for_signals() {
     signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop);
+      survive([&] { happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop); });
       listen_for_signals();
     });
   }
@@ -198,7 +219,7 @@ class Supervisor {
           CommonContext{
               .listeners = listeners, .supervisor = supervisor, .confinement = &confinement},
           title);
-      confinement.restrict_calls(Role::worker);  // it does what a worker does
+      confinement.restrict_calls(Role::exporter);
     };
     exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
@@ -235,7 +256,7 @@ class Supervisor {
   void act_on(int signal) {
     switch (signal) {
       case SIGCHLD:
-        return reap();
+        return survive([this] { reap(); });
       case SIGHUP:
         return begin_reload({});
       case SIGUSR1:
@@ -300,12 +321,13 @@ class Supervisor {
     tick_.expires_after(time_to_next_tick());
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
-      on_tick();
+      survive([this] { on_tick(); });
       schedule_tick();
     });
   }
 
   void on_tick() {
+    stopped_.look(Clock::now());
     manager_.tick(Clock::now());
     take_in_the_dead();
     maintain_exporter();
@@ -691,6 +713,9 @@ class Supervisor {
   const Invocation called_as_;
   PidFile pid_file_;
   const std::vector<Listener> listeners_;
+  MemoryReserve memory_reserve_;
+  RepeatedWarning shortage_;
+  StoppedProcesses stopped_;
   Generations generations_;
   AdmissionWatch admissions_;
   asio::io_context context_{1};
@@ -735,8 +760,6 @@ class Supervisor {
 void run_supervisor(const Options& options, const std::function<void()>& on_ready,
                     Inheritance&& inherited) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
-  // A reader of the log that has gone is no reason to end.
-  std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
   log::avoid_waiting();
   open_access_log(options.access_log, options.log.format);

@@ -169,8 +169,22 @@ Rules to_have_children(const FilterTerms& terms) {
   return rules;
 }
 
+/// Connections cross between processes over a pipe (common/mp/connection.h).
+const Rules& to_pass_connections() {
+  static const Rules rules{{"sendmsg"}};
+  return rules;
+}
+const Rules& to_be_passed_connections() {
+  static const Rules rules{{"recvmsg"}, {"getpeername"}};
+  return rules;
+}
+
 const Rules& to_multiplex() {
-  static const Rules rules{{"epoll_pwait"}, {"epoll_wait"}, {"epoll_ctl"}};
+  static const Rules rules{{"epoll_pwait"},
+                           {"epoll_wait"},
+                           {"epoll_ctl"},
+                           // The spare descriptor that is taken back (shortage.h).
+                           {"fcntl", {equals(0, STDOUT_FILENO), equals(1, F_DUPFD_CLOEXEC)}}};
   return rules;
 }
 
@@ -326,7 +340,14 @@ std::vector<CallRule> call_rules(Role role, const FilterTerms& terms) {
     case Role::event_worker:
       rules += to_multiplex();
       break;
+    case Role::passer:
+      rules += to_pass_connections();
+      break;
+    case Role::passed_worker:
+      rules += to_be_passed_connections();
+      break;
     case Role::worker:
+    case Role::exporter:
     case Role::connection:  // of the others it has the least: serve_connection needs no memory
       break;
   }

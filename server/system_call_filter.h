@@ -22,12 +22,15 @@
 namespace forkecho::server {
 
 enum class Role {
-  acceptor,  // fork mode's, and its children unless they have a filter of their own
-  worker,    // of the pool, and the iterative server
+  acceptor,       // fork mode's, and its children unless they have a filter of their own
+  passer,         // accepts for the pool, and passes connections on
+  worker,         // of the pool, and the iterative server
+  passed_worker,  // of the pool, whose clients are passed to it
   event_worker,
+  exporter,    // of metrics
   connection,  // a child of fork mode under --sandbox strict, on top of the acceptor's
 };
-inline constexpr std::size_t role_count = 4;
+inline constexpr std::size_t role_count = 7;
 
 /// What an argument of a call must be: (argument & mask) == value.
 struct ArgumentRule {

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "common/mp/process.h"
+#include "common/mp/raw_shared.h"
 #include "tests/support/daemon_under_test.h"
 #include "tests/support/eventually.h"
 #include "tests/support/proc_view.h"

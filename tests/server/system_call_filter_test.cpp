@@ -37,8 +37,10 @@ using tests::exitcode_in_child;
 
 constexpr int lived = 7;
 
-const std::vector<Role> every_role{Role::acceptor, Role::worker, Role::event_worker,
+const std::vector<Role> every_role{Role::acceptor,      Role::passer,       Role::worker,
+                                   Role::passed_worker, Role::event_worker, Role::exporter,
                                    Role::connection};
+static_assert(role_count == 7, "each role is tested");
 
 FilterTerms terms() {
   return {.supervisor = getpid()};
@@ -139,7 +141,6 @@ INSTANTIATE_TEST_SUITE_P(
         Act{"mprotect_write", call(SYS_mprotect, nullptr, 0, PROT_READ | PROT_WRITE)},
         Act{"fcntl_owner", call(SYS_fcntl, 0, F_SETOWN, 1)},
         Act{"setsockopt_filter", call(SYS_setsockopt, 0, SOL_SOCKET, SO_ATTACH_FILTER, nullptr, 0)},
-        Act{"sendmsg", call(SYS_sendmsg, 0, nullptr, 0)},
         Act{"sendmmsg", call(SYS_sendmmsg, 0, nullptr, 0, 0)},
         Act{"io_uring", call(SYS_io_uring_setup, 1, nullptr)},
         Act{"bpf", call(SYS_bpf, 0, nullptr, 0)},
@@ -208,7 +209,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Act{"unblocking_signals", [] { mp::accept_signals(); }}),
     name_of_act);
 
-const std::vector<Role> roles_that_last{Role::acceptor, Role::worker, Role::event_worker};
+const std::vector<Role> roles_that_last{Role::acceptor,      Role::passer,       Role::worker,
+                                        Role::passed_worker, Role::event_worker, Role::exporter};
 
 TEST(SystemCallFilter, MemoryGrows) {
   for (const Role role : roles_that_last) {
@@ -291,10 +293,21 @@ TEST(SystemCallFilter, Clone3LooksAsIfTheKernelDidNotKnowIt) {
 
 TEST(SystemCallFilter, OnlyAnAcceptorHasChildrenAndSignals) {
   if (!filter_is_widened_by().empty()) GTEST_SKIP() << "widened for " << filter_is_widened_by();
-  for (const Role role : {Role::worker, Role::event_worker, Role::connection}) {
+  for (const Role role : every_role) {
+    if (role == Role::acceptor) continue;
     EXPECT_EQ(fate(role, call(SYS_clone, fork_flags, 0, 0, 0, 0)), -SIGSYS);
     EXPECT_EQ(fate(role, call(SYS_kill, 4'000'000, SIGTERM)), -SIGSYS);
     EXPECT_EQ(fate(role, call(SYS_waitid, P_ALL, 0, nullptr, WEXITED | WNOHANG, nullptr)), -SIGSYS);
+  }
+}
+
+TEST(SystemCallFilter, ConnectionsArePassedByThePasserAndTakenByItsWorkers) {
+  if (!filter_is_widened_by().empty()) GTEST_SKIP() << "widened for " << filter_is_widened_by();
+  for (const Role role : every_role) {
+    EXPECT_EQ(fate(role, call(SYS_sendmsg, -1, nullptr, 0)),
+              role == Role::passer ? lived : -SIGSYS);
+    EXPECT_EQ(fate(role, call(SYS_recvmsg, -1, nullptr, 0)),
+              role == Role::passed_worker ? lived : -SIGSYS);
   }
 }
 
