@@ -17,6 +17,7 @@
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/raw_syscall.h"
+#include "server/access_log.h"
 #include "server/believed_book.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
@@ -223,14 +224,16 @@ class Acceptor {
     book_.bytes_in.add(believable_bytes(slot.meter.bytes_in.get()));
     book_.bytes_out.add(believable_bytes(slot.meter.bytes_out.get()));
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) repair_slots();
+    const Ending ending = ending_of_exitcode(exit.exitcode);
+    if (ending == Ending::crashed) warn_of_crash(exit);
+    book_.reaped.add(1);
+    book_ending(
+        page_, [&] { return describe_connection(slot, AccessRole::child, outcome_of(ending)); },
+        [&] { book_.record(ending); });
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
     gate_.ended(source_of_slot(*slot_index));
-    const Ending ending = ending_of_exitcode(exit.exitcode);
-    if (ending == Ending::crashed) warn_of_crash(exit);
-    book_.reaped.add(1);
-    book_.record(ending);
   }
 
   /// A child has written where it should not have: who serves is shown as our own table has it.
@@ -338,11 +341,15 @@ class Acceptor {
   void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
     shortage_.begin("cannot fork a child for a connection", errno,
                     "it is closed, and the next wait in the queue");
+    const PeerAddress peer = client.peer;
     shortage_.see_off(std::move(client));
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
     gate_.ended(source_of_slot(slot_index));
-    book_.fork_failed.add(1);
+    book_ending(
+        page_,
+        [&] { return describe_arrival(peer, AccessRole::acceptor, AccessOutcome::fork_failed); },
+        [&] { book_.fork_failed.add(1); });
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {

@@ -24,6 +24,10 @@ void for_each_count(BookTotals& of, const BookTotals& with, Visit visit) {
   visit(of.crashed, with.crashed);
   visit(of.forked, with.forked);
   visit(of.reaped, with.reaped);
+  for (std::size_t i = 0; i < of.fork_times.buckets.size(); ++i)
+    visit(of.fork_times.buckets[i], with.fork_times.buckets[i]);
+  visit(of.log_lost, with.log_lost);
+  visit(of.access_log_lost, with.access_log_lost);
 }
 
 /// Modulo 2^64, as the counters count: right also where one was set back, or wraps.
@@ -31,6 +35,7 @@ BookTotals growth_of(BookTotals book, const BookTotals& since) {
   for_each_count(book, since, [](std::uint64_t& now, std::uint64_t then) { now -= then; });
   book.bytes_in -= since.bytes_in;
   book.bytes_out -= since.bytes_out;
+  book.fork_times.sum_ns -= since.fork_times.sum_ns;
   return book;
 }
 
@@ -41,7 +46,8 @@ const BookTotals& BelievedBook::look(const BookTotals& claimed, sys::Clock::time
   const sys::Duration passed = now - last_look_;
   const bool counts = believe_counts(growth, passed);
   const bool bytes = believe_bytes(growth, passed);
-  lies_ += !counts || !bytes;
+  const bool times = believe_times(growth, passed);
+  lies_ += !counts || !bytes || !times;
   last_claimed_ = claimed;
   last_look_ = now;
   return believed_;
@@ -68,6 +74,15 @@ bool BelievedBook::believe_bytes(const BookTotals& growth, sys::Duration passed)
   if (growth.bytes_in > most || growth.bytes_out > most) return false;
   believed_.bytes_in += growth.bytes_in;
   believed_.bytes_out += growth.bytes_out;
+  return true;
+}
+
+/// No process has forked for longer than it has lived since.
+bool BelievedBook::believe_times(const BookTotals& growth, sys::Duration passed) {
+  using namespace std::chrono_literals;
+  const sys::Duration most = std::clamp<sys::Duration>(passed, 0s, 24h * 365) + 10s;
+  if (growth.fork_times.sum_ns > static_cast<std::uint64_t>(most.count())) return false;
+  believed_.fork_times.sum_ns += growth.fork_times.sum_ns;
   return true;
 }
 

@@ -39,6 +39,7 @@ class BelievedBook {
  private:
   bool believe_counts(const BookTotals& growth, sys::Duration passed);
   bool believe_bytes(const BookTotals& growth, sys::Duration passed);
+  bool believe_times(const BookTotals& growth, sys::Duration passed);
 
   std::uint64_t most_open_;
   BookTotals last_claimed_;

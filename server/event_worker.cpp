@@ -17,6 +17,7 @@
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/event_session.h"
 #include "server/gate.h"
 #include "server/shortage.h"
@@ -35,9 +36,43 @@ constexpr auto sweep_period = std::chrono::milliseconds(50);
 /// As in the acceptor.
 constexpr auto last_call_after = std::chrono::seconds(4);
 
+/// Slots of single connections, which the supervisor reads when this process was killed.
+class ConnectionSlots {
+ public:
+  explicit ConnectionSlots(mp::RawArray<Slot>* slots) : slots_(slots) {}
+
+  /// None where there are none, or none is left.
+  Slot* take(const PeerAddress& peer) {
+    if (slots_ == nullptr) return nullptr;
+    if (free_.empty()) {
+      if (fresh_ == slots_->size()) return nullptr;
+      free_.push_back(&(*slots_)[fresh_++]);
+    }
+    Slot* slot = free_.back();
+    free_.pop_back();
+    slot->pid.store(getpid(), std::memory_order_relaxed);
+    slot->peer = peer;
+    slot->meter.bytes_in.set(0);
+    slot->meter.bytes_out.set(0);
+    slot->connections.set(1);
+    slot->enter(SlotState::serving);
+    return slot;
+  }
+  void give_back(Slot* slot) {
+    if (slot == nullptr) return;
+    slot->state.store(SlotState::free, std::memory_order_relaxed);
+    free_.push_back(slot);
+  }
+
+ private:
+  mp::RawArray<Slot>* slots_;
+  std::size_t fresh_ = 0;
+  std::vector<Slot*> free_;
+};
+
 class EventWorker {
  public:
-  explicit EventWorker(const ProcessContext& context)
+  EventWorker(const ProcessContext& context, mp::RawArray<Slot>* slots)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -45,6 +80,7 @@ class EventWorker {
         slot_(page_.slot),
         gate_(context, Accepting::polls, options_.max_connections),
         stress_(context.pages.admission.stress ? &**context.pages.admission.stress : nullptr),
+        connection_slots_(slots),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
         epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
@@ -164,8 +200,9 @@ class EventWorker {
     if (const int error = take_in(client)) {
       gate_.ended(gate_.source());
       shortage_.begin("cannot take a connection in", error, "it is closed");
+      const PeerAddress peer = client.peer;
       shortage_.see_off(std::move(client));
-      book_.record(Refusal::full);
+      book_refusal(peer);
       return;
     }
     FORKECHO_MP_STEP("event.serve.begun");
@@ -182,7 +219,8 @@ class EventWorker {
       // Memory for all that it will need first, so that what fails leaves the socket where it is.
       sessions_.reserve(sessions_.size() + 1);
       ended_.reserve(sessions_.size() + 1);
-      sessions_.try_emplace(fd, client, gate_.source(), options_, now_);
+      Slot* slot = connection_slots_.take(client.peer);
+      sessions_.try_emplace(fd, client, gate_.source(), options_, now_).first->second.slot = slot;
     } catch (const std::bad_alloc&) {
       epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
       return ENOMEM;
@@ -195,6 +233,7 @@ class EventWorker {
         : session(std::move(client.socket), options, now), source(counted_by) {}
     EventSession session;
     Source source;
+    Slot* slot = nullptr;   // with an access log
     bool for_room = false;  // watched for room to send, instead of for input
   };
 
@@ -214,13 +253,24 @@ class EventWorker {
   template <typename Step>
   void advance(Watched& watched, Step step) {
     try {
-      step(watched.session);
+      metered(watched, [&] { step(watched.session); });
     } catch (const std::bad_alloc&) {
       memory_warning_.tell("cannot keep what a client does not read", ENOMEM,
                            "its connection is lost");
       watched.session.fail();
     }
     settle(watched);
+  }
+
+  /// What `act` moves for a session is entered into its own slot, too.
+  template <typename Act>
+  void metered(Watched& watched, Act act) {
+    if (watched.slot == nullptr) return act();
+    const MeterReading before = slot_.meter.read();
+    act();
+    const MeterReading after = slot_.meter.read();
+    watched.slot->meter.bytes_in.add(after.bytes_in - before.bytes_in);
+    watched.slot->meter.bytes_out.add(after.bytes_out - before.bytes_out);
   }
 
   /// After anything that happened to a session: watch it for what it waits for now.
@@ -259,12 +309,32 @@ class EventWorker {
     for (const int fd : ended_) {
       const auto found = sessions_.find(fd);
       if (found == sessions_.end()) continue;
-      book_.record(*found->second.session.ending());
+      book_the_end_of(found->second);
       gate_.ended(found->second.source);
       sessions_.erase(found);  // closes, which also ends the watch
       if (sessions_.empty()) slot_.enter(SlotState::idle);
     }
     ended_.clear();
+  }
+
+  void book_the_end_of(const Watched& watched) {
+    const Ending ending = *watched.session.ending();
+    book_ending(
+        page_,
+        [&] {
+          return watched.slot == nullptr
+                     ? describe_arrival({}, AccessRole::worker, outcome_of(ending))
+                     : describe_connection(*watched.slot, AccessRole::worker, outcome_of(ending));
+        },
+        [&] { book_.record(ending); });
+    connection_slots_.give_back(watched.slot);
+  }
+
+  void book_refusal(const PeerAddress& peer) {
+    book_ending(
+        page_,
+        [&] { return describe_arrival(peer, AccessRole::worker, outcome_of(Refusal::full)); },
+        [&] { book_.record(Refusal::full); });
   }
 
   /// A session holds a descriptor, so to have none left is to be full; another worker may have some
@@ -280,8 +350,9 @@ class EventWorker {
     AcceptResult accepted = listener.accept();
     if (accepted.outcome != AcceptResult::Outcome::client) return;
     book_.accepted.add(1);
+    const PeerAddress peer = accepted.client.peer;
     shortage_.see_off(std::move(accepted.client));
-    book_.record(Refusal::full);
+    book_refusal(peer);
   }
 
   EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }
@@ -293,6 +364,7 @@ class EventWorker {
   Slot& slot_;
   Gate gate_;
   const std::atomic<bool>* const stress_;
+  ConnectionSlots connection_slots_;
   std::vector<char> input_;
   std::vector<char> scratch_;
   sys::Descriptor epoll_;
@@ -315,9 +387,9 @@ class EventWorker {
 
 }  // namespace
 
-void run_event_worker(const ProcessContext& context) {
+void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   settle_in(context, "event worker");
-  EventWorker worker(context);
+  EventWorker worker(context, slots);
   restrict_calls(context, Role::event_worker);
   worker.run();
 }

@@ -10,6 +10,6 @@
 
 namespace forkecho::server {
 
-void run_event_worker(const ProcessContext& context);
+void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots = nullptr);
 
 }  // namespace forkecho::server

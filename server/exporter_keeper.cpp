@@ -15,6 +15,8 @@ using namespace std::chrono_literals;
 constexpr int backlog = 128;
 /// Who lived for so long had settled in and served.
 constexpr sys::Duration long_life = 1s;
+constexpr std::chrono::milliseconds first_pause = 100ms;
+constexpr std::chrono::milliseconds longest_pause = 60s;
 constexpr auto end_patience = 5s;
 
 }  // namespace
@@ -32,9 +34,10 @@ Listener open_metrics_listener(const std::string& text) {
   }
 }
 
-std::chrono::seconds next_exporter_pause(sys::Duration lived, std::chrono::seconds previous) {
-  if (lived >= long_life + previous) return 0s;
-  return previous == 0s ? 1s : std::min<std::chrono::seconds>(previous * 2, 60s);
+std::chrono::milliseconds next_exporter_pause(sys::Duration lived,
+                                              std::chrono::milliseconds previous) {
+  if (lived >= long_life + previous) return 0ms;
+  return previous == 0ms ? first_pause : std::min(previous * 2, longest_pause);
 }
 
 ExporterKeeper::ExporterKeeper(Listener listener, SettleIn settle_in)
@@ -46,7 +49,7 @@ ExporterKeeper::ExporterKeeper(Listener listener, SettleIn settle_in)
 }
 
 ExporterKeeper::~ExporterKeeper() {
-  for (const Listener& listener : listeners_) listener.remove_path();
+  if (!leaves_listener_) listener().remove_path();
   if (pid_ == 0) return;
   kill(pid_, SIGKILL);
   mp::reap_before(pid_, sys::Deadline::after(end_patience));
@@ -73,7 +76,7 @@ void ExporterKeeper::start() {
   } catch (const std::system_error& error) {
     pause_ = next_exporter_pause(0s, pause_);
     not_before_ = sys::Deadline::after(pause_);
-    log::error("cannot start the metrics exporter: {}; the next try is in {} s", error.what(),
+    log::error("cannot start the metrics exporter: {}; the next try is in {} ms", error.what(),
                pause_.count());
   }
   listeners_.front().keep_from_children();
@@ -90,7 +93,7 @@ bool ExporterKeeper::take_ended(pid_t pid) {
   not_before_ = sys::Deadline::after(pause_);
   log::warning("metrics exporter {} {} {}; it is replaced{}", pid,
                exitcode < 0 ? "was ended by signal" : "ended with exit code", std::abs(exitcode),
-               pause_ == 0s ? "" : " in " + std::to_string(pause_.count()) + " s");
+               pause_ == 0s ? "" : " in " + std::to_string(pause_.count()) + " ms");
   return true;
 }
 

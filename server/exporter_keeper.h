@@ -20,9 +20,10 @@
 
 namespace forkecho::server {
 
-/// The pause before the next start of an exporter that lived for `lived` and was started after
-/// `previous`: none, or 1 s doubling to a minute.
-std::chrono::seconds next_exporter_pause(sys::Duration lived, std::chrono::seconds previous);
+/// The pause before the next start of an exporter that lived for `lived` and was started after a
+/// pause of `previous`: none, or 100 ms doubling to a minute.
+std::chrono::milliseconds next_exporter_pause(sys::Duration lived,
+                                              std::chrono::milliseconds previous);
 
 /// Listens at `address`. Throws FatalError (usage, unavailable).
 Listener open_metrics_listener(const std::string& address);
@@ -46,6 +47,8 @@ class ExporterKeeper {
   /// What scrapers see from now on.
   void publish(Metrics metrics);
 
+  /// The listener is another daemon's now: its socket file stays.
+  void leave_listener() { leaves_listener_ = true; }
   const Listener& listener() const { return listeners_.front(); }
   std::string address() const { return listener().address().to_string(); }
   /// 0: none runs.
@@ -59,10 +62,11 @@ class ExporterKeeper {
   SettleIn settle_in_;
   MetricsPage page_;
   std::optional<mp::Process> process_;
+  bool leaves_listener_ = false;
   pid_t pid_ = 0;
   std::uint64_t started_count_ = 0;
   sys::Clock::time_point started_{};
-  std::chrono::seconds pause_{0};
+  std::chrono::milliseconds pause_{0};
   sys::Deadline not_before_ = sys::Deadline::immediately();
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/log/log.h"
+#include "server/access_log.h"
 #include "server/turn_away.h"
 
 namespace forkecho::server {
@@ -220,7 +221,10 @@ Deadline Gate::look_again() const {
 
 void Gate::refuse(AcceptedClient client, Refusal reason) {
   turn_away(client.socket.get());
-  page_.book.record(reason);
+  const AccessRole role = options_.mode == Mode::fork ? AccessRole::acceptor : AccessRole::worker;
+  book_ending(
+      page_, [&] { return describe_arrival(client.peer, role, outcome_of(reason)); },
+      [&] { page_.book.record(reason); });
   note_refused(source_of(client.peer));
   if (is_first_for_long()) log_refusal(client.peer, reason);
 }

@@ -66,6 +66,8 @@ class Listener {
 
   AcceptResult accept() const;
   void set_nonblocking() const;
+  /// From now on the kernel queues so many clients; those that it has are kept.
+  void set_backlog(int backlog) const;
   bool is_nonblocking() const;
   /// From now on accept waits for a client even if the socket does not block: whether it does, is
   /// shared with the processes of another daemon that has it, too. A signal ends the wait.

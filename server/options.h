@@ -103,6 +103,9 @@ struct Options {
   std::string metrics;     // where metrics are served; empty: nowhere
   std::string access_log;  // file; empty: none
   sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
+  /// What these options were read from, to read it again; empty in tests.
+  std::vector<std::string> command_line;
+  std::string config;  // path of the configuration file that it names; empty: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

@@ -13,6 +13,7 @@
 #include "common/mp/fork.h"
 #include "common/mp/step.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/connection_title.h"
 #include "server/gate.h"
 #include "server/serve_connection.h"
@@ -50,7 +51,8 @@ class PoolWorker {
         listeners_(context.listeners),
         gate_(context, Accepting::blocks, limit_of(options_)),
         door_(context.page().door),
-        book_(context.page().book),
+        page_(context.page()),
+        book_(page_.book),
         slot_(context.page().slot),
         serve_options_{
             .transform = options_.transform,
@@ -128,11 +130,16 @@ class PoolWorker {
     FORKECHO_MP_STEP("worker.serve.begun");
     const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
     FORKECHO_MP_STEP("worker.serve.ended");
-    book_.record(ending);
+    book_ending(
+        page_, [&] { return describe(outcome_of(ending)); }, [&] { book_.record(ending); });
     client.socket.reset();
     gate_.ended(gate_.source());
     become_idle();
     serve_behind(nullptr);
+  }
+
+  AccessEntry describe(AccessOutcome outcome) const {
+    return describe_connection(slot_, AccessRole::worker, outcome, page_.journal.meter_before);
   }
 
   /// Whoever blocks in accept learns only with the client that it should have waited; the client
@@ -158,6 +165,7 @@ class PoolWorker {
   void become_busy(const PeerAddress& peer) {
     slot_.peer = peer;
     slot_.connections.add(1);
+    if (has_access_log()) page_.journal.meter_before = slot_.meter.read();
     slot_.enter(SlotState::serving);
     show_in_title(peer);
   }
@@ -173,6 +181,7 @@ class PoolWorker {
   const std::span<const Listener> listeners_;
   Gate gate_;
   std::atomic<Door>& door_;
+  ProcessPage& page_;
   Book& book_;
   Slot& slot_;
   const ServeOptions serve_options_;

@@ -11,6 +11,7 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 
 namespace forkecho::server {
 namespace {
@@ -35,8 +36,8 @@ void forget_supervisors_handlers() {
   }
 }
 
-/// Against this process: it writes to no table but its own, and to nothing that the supervisor
-/// alone says.
+}  // namespace
+
 void protect(AdmissionMemory& admission, std::optional<std::size_t> own) {
   if (admission.sources) admission.sources->protect_all_but(own);
   if (admission.stress) {
@@ -45,16 +46,17 @@ void protect(AdmissionMemory& admission, std::optional<std::size_t> own) {
   }
 }
 
-}  // namespace
-
 void settle_in(const CommonContext& context, std::string_view title) {
   forget_supervisors_handlers();
   setpgid(0, 0);
   if (context.confinement != nullptr) context.confinement->give_up_privileges();
   mp::die_with_parent(context.supervisor);  // after a change of identity, which cancels it
   sys::set_process_title("forkechod: " + std::string(title));
+  log::use_relay();
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
+  use_access_relay();
+  if (has_access_log()) kept.push_back(access_log_descriptor());
   close_all_but(std::move(kept));
 }
 

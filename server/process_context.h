@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -38,6 +39,10 @@ struct CommonContext {
 
 /// As below, for a process without a page of its own: memory is the caller's affair.
 void settle_in(const CommonContext& context, std::string_view title);
+
+/// Against this process: it writes to no table but its own, and to nothing that the supervisor
+/// alone says.
+void protect(AdmissionMemory& admission, std::optional<std::size_t> own);
 
 /// First thing in an acceptor or a worker, all signals blocked: no handler of the supervisor's, a
 /// process group of its own (so that a terminal's interrupt reaches the supervisor alone, and

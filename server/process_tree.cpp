@@ -8,6 +8,7 @@
 #include "common/log/log.h"
 #include "common/mp/cpu_count.h"
 #include "server/acceptor.h"
+#include "server/access_log.h"
 #include "server/event_worker.h"
 #include "server/pool_worker.h"
 
@@ -58,7 +59,7 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
     case Mode::fork:
       return run_acceptor(context, *slots);
     case Mode::event:
-      return run_event_worker(context);
+      return run_event_worker(context, slots);
     case Mode::iterative:
     case Mode::pool:
       return run_pool_worker(context);
@@ -139,7 +140,7 @@ void ProcessTree::spawn(unsigned count) {
 
 void ProcessTree::occupy(Seat& seat) {
   try {
-    if (options_->mode == Mode::fork)
+    if (options_->mode == Mode::fork || (options_->mode == Mode::event && has_access_log()))
       seat.slots = std::make_unique<mp::RawArray<Slot>>(options_->max_connections);
     start_process(seat);
   } catch (const std::exception& error) {  // no process, no memory
@@ -205,6 +206,7 @@ void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
 
 void ProcessTree::close_book(Seat& seat) {
   ProcessPage& page = page_of(seat);
+  settle_journal(page);
   const BookTotals book = book_of(seat);
   tell_of_lies(seat);
   closed_ += book;
@@ -218,6 +220,9 @@ void ProcessTree::close_book(Seat& seat) {
   } else {
     closed_.crashed += book.active();
     ++closed_.reaped;
+    write_lost_connections(book.active(), seat.slots ? seat.slots->all() : std::span(&page.slot, 1),
+                           AccessRole::worker, page.journal.meter_before);
+    seat.slots.reset();
   }
   // Only now, when whom it leaves is counted elsewhere: others decide by what they see.
   if (pages_->admission.sources) pages_->admission.sources->clear(index_of(seat));
@@ -255,6 +260,7 @@ void ProcessTree::reap_orphans() {
       } else if (reaped.none_left) {
         // What is open still had no process any more when its acceptor died.
         closed_.crashed += orphans.open;
+        write_lost_connections(orphans.open, orphans.slots->all(), AccessRole::child);
         closed_.reaped += orphans.unreaped;
         for (const Slot& slot : orphans.slots->all()) {
           if (slot.state.load(std::memory_order_relaxed) != SlotState::free) forget_source(slot);
@@ -292,8 +298,11 @@ void ProcessTree::forget_source(const Slot& slot) {
 }
 
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
+  const Ending ending = ending_of_exitcode(exit.exitcode);
+  AccessEntry entry = describe_arrival({}, AccessRole::child, outcome_of(ending));
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
+    entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
     forget_source(slot);
     closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
     closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
@@ -303,7 +312,8 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   }
   if (orphans.open > 0) {
     --orphans.open;
-    closed_.add_ending(ending_of_exitcode(exit.exitcode));
+    closed_.add_ending(ending);
+    write_access_line(entry);
   }
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
@@ -466,12 +476,8 @@ ConfinementStatus ProcessTree::confinement_status() const {
 }
 
 void ProcessTree::make_memory_read_only() {
-  pages_->memory().make_read_only(0, pages_->memory().size());
-  const auto protect = [](const std::unique_ptr<mp::RawArray<Slot>>& slots) {
-    if (slots) slots->memory().make_read_only(0, slots->memory().size());
-  };
-  for (const Seat& seat : seats_) protect(seat.slots);
-  for (const Orphans& orphans : orphans_) protect(orphans.slots);
+  protect(pages_->admission, std::nullopt);
+  pages_->memory().make_read_only(0, pages_->memory().size());  // slots are not there any more
 }
 
 bool ProcessTree::is_busy() const {

@@ -87,9 +87,9 @@ class ProcessTree {
   void make_memory_read_only();
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
-  /// What they are confined to, as the kernel tells it of one of them.
-  ConfinementStatus confinement_status() const;
+  /// What they are confined to; and the same as the kernel tells it of one of them.
   const Confinement& confinement() const { return confinement_; }
+  ConfinementStatus confinement_status() const;
 
   const Options& options() const { return *options_; }
   /// For those who come after it.

@@ -41,10 +41,17 @@ struct PeerAddress {
   std::string to_string() const;
 };
 
+struct MeterReading {
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
 /// Bytes that one connection, or one worker over its life, has moved.
 struct Meter {
   Counter bytes_in;
   Counter bytes_out;
+
+  MeterReading read() const { return {.bytes_in = bytes_in.get(), .bytes_out = bytes_out.get()}; }
 };
 
 /// One line of the status page. 128 bytes, so that two never share a pair of cache lines.
@@ -65,6 +72,46 @@ struct alignas(128) Slot {
 };
 static_assert(sizeof(Slot) == 128);
 
+/// How a connection ended, as the access log says it: an Ending, a Refusal, or no child for it.
+enum class AccessOutcome : std::uint8_t {
+  served,
+  first_byte_timeout,
+  idle_timeout,
+  write_timeout,
+  lifetime_timeout,
+  drain_timeout,
+  crashed,
+  refused_full,
+  refused_per_source,
+  refused_rate,
+  refused_draining,
+  fork_failed,
+};
+
+/// Who served it, or turned it away.
+enum class AccessRole : std::uint8_t { child, worker, acceptor };
+
+/// What a line of the access log says.
+struct AccessEntry {
+  PeerAddress peer;  // family 0: nobody knows
+  pid_t pid;
+  std::int64_t started_ns;  // since 1970
+  std::int64_t duration_ns;
+  std::uint64_t bytes_in;
+  std::uint64_t bytes_out;
+  AccessRole role;
+  AccessOutcome outcome;
+};
+
+/// A process's notes for the access log, so that a kill between book and line loses no line
+/// (access_log.h). The process writes `last` before it books an ending, and `settled` after its
+/// line.
+struct AccessJournal {
+  AccessEntry last;
+  Counter settled;            // endings in the book whose line is written, or lost
+  MeterReading meter_before;  // a worker's slot at the beginning of its connection
+};
+
 /// Whether a process takes connections in. Told to those who share a limit with it (elders.h).
 enum class Door : std::uint8_t {
   unopened,  // it has not settled in yet; or nobody is there
@@ -79,6 +126,7 @@ struct alignas(4096) ProcessPage {
   ForkTimes fork_times;                 // an acceptor's
   std::atomic<std::uint64_t> log_lost;  // lines of this process that could not be written
   Counter access_log_lost;              // the same
+  AccessJournal journal;
   std::atomic<Door> door;
   Claims claims;
   MostRefused most_refused;

@@ -18,6 +18,7 @@
 #include "common/mp/orphans.h"
 #include "common/mp/reap.h"
 #include "common/sys/process_title.h"
+#include "server/access_log.h"
 #include "server/admission_watch.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
@@ -25,9 +26,11 @@
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
+#include "server/log_relay.h"
 #include "server/memory_reserve.h"
 #include "server/pid_file.h"
 #include "server/process_context.h"
+#include "server/reload.h"
 #include "server/service_manager.h"
 #include "server/shortage.h"
 #include "server/status.h"
@@ -106,10 +109,12 @@ std::vector<Listener> open_listeners(const Options& options,
   return listeners;
 }
 
+/// What tells the exporter's listener from others in a handover.
+const std::string metrics_mark = "metrics ";
+
 Listener take_or_open_for_metrics(const std::string& address,
                                   std::list<Inheritance::Socket>& inherited) {
-  const sys::ResolvedAddresses resolved = sys::resolve(address);
-  if (auto listener = take_matching(inherited, address, resolved.addresses))
+  if (auto listener = take_matching(inherited, metrics_mark + address, {}))
     return std::move(*listener);
   return open_metrics_listener(address);
 }
@@ -140,6 +145,8 @@ class Supervisor {
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
+    log::set_relay(log_relay_.writer());
+    set_access_relay(access_relay_.writer(), [this] { access_relay_.pass_on_all(); });
     // Who reads our log may go away.
     signal(SIGPIPE, SIG_IGN);
     mp::adopt_orphans();
@@ -161,6 +168,8 @@ class Supervisor {
     while (!over()) context_.run_one();
     if (is_the_daemon_)
       for (const Listener& listener : listeners_) listener.remove_path();
+    log_relay_.pass_on_all();
+    access_relay_.pass_on_all();
     log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
@@ -197,13 +206,7 @@ class Supervisor {
   void listen_for_other_signals() {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      if (number == SIGCHLD) {
-        survive([this] { reap(); });
-      } else if (number == SIGUSR2) {
-        begin_upgrade({});
-      } else {
-        log::info("signal {} has no effect in this version", number);
-      }
+      act_on(number);
       listen_for_other_signals();
     });
   }
@@ -211,8 +214,8 @@ class Supervisor {
   void keep_exporter(const std::string& address, std::list<Inheritance::Socket>& inherited) {
     const auto settle = [this, supervisor = getpid()](std::span<const Listener> listeners,
                                                       const std::string& title) {
-      generations_.make_memory_read_only();
       const Confinement& confinement = generations_.current().confinement();
+      generations_.make_memory_read_only();
       settle_in(
           CommonContext{
               .listeners = listeners, .supervisor = supervisor, .confinement = &confinement},
@@ -222,10 +225,11 @@ class Supervisor {
     exporter_.emplace(take_or_open_for_metrics(address, inherited), settle);
   }
 
+  /// Of two daemons during an upgrade, one serves metrics.
   void maintain_exporter() {
-    if (!exporter_) return;
-    publish_metrics();
+    if (!exporter_ || !is_the_daemon_) return;
     exporter_->maintain();
+    publish_metrics();
   }
 
   void publish_metrics() {
@@ -240,7 +244,7 @@ class Supervisor {
   void tell_of_lost_lines() {
     const BookTotals totals = generations_.totals();
     const std::uint64_t lost = totals.log_lost + log::dropped();
-    const std::uint64_t access_lost = totals.access_log_lost;
+    const std::uint64_t access_lost = totals.access_log_lost + access_lines_lost();
     if (lost == told_lost_ && access_lost == told_access_lost_) return;
     const std::string line = fmt::format(
         "{} lines of the log and {} of the access log could not be written and are lost",
@@ -248,6 +252,47 @@ class Supervisor {
     if (!log::try_write(log::Level::error, line)) return;
     told_lost_ = lost;
     told_access_lost_ = access_lost;
+  }
+
+  void act_on(int signal) {
+    switch (signal) {
+      case SIGCHLD:
+        return survive([this] { reap(); });
+      case SIGHUP:
+        return begin_reload({});
+      case SIGUSR1:
+        reopen_logs();
+        return;
+      case SIGUSR2:
+        return begin_upgrade({});
+      default:
+        log::info("signal {} has no effect in this version", signal);
+    }
+  }
+
+  void begin_reload(Reload::Answer answer) {
+    reload_.ask(std::move(answer));
+    schedule_tick();
+  }
+
+  /// The answer for the control socket. It alone has the files open, see log_relay.h.
+  std::string reopen_logs() {
+    const std::string& file = generations_.options().log.file;
+    if (file.empty() && !has_access_log()) {
+      log::info("the log goes to standard error: there is no file to open anew");
+      return "ok\n";
+    }
+    log_relay_.pass_on_all();
+    access_relay_.pass_on_all();
+    try {
+      if (!file.empty()) log::reopen(file);
+      if (has_access_log()) reopen_access_log(generations_.options().access_log);
+    } catch (const std::system_error& error) {
+      log::error("{}; the old one stays in use", error.what());
+      return "error: " + std::string(error.what()) + "; the old one stays in use\n";
+    }
+    log::info("the log file was opened anew; no process writes to the old one any more");
+    return "ok\n";
   }
 
   void reap() {
@@ -266,7 +311,7 @@ class Supervisor {
 
   Clock::duration time_to_next_tick() const {
     if (state_ >= State::draining) return drain_tick;
-    if (generations_.is_replacing() || is_about_to_report()) return replacing_tick;
+    if (reload_.is_busy() || is_about_to_report()) return replacing_tick;
     if (!left_.empty()) return drain_tick;
     if (generations_.is_busy() || AdmissionWatch::needs_short_ticks(generations_.options()))
       return busy_tick;
@@ -295,6 +340,7 @@ class Supervisor {
         break;
       case State::running:
         generations_.maintain();
+        reload_.keep_going();
         if (is_about_to_report()) report_when_ready();
         if (!left_.empty()) watch_the_doors_left();
         break;
@@ -317,6 +363,7 @@ class Supervisor {
     const State before = state_;
     state_ = next_state(before, event);
     if (state_ == before) return;
+    if (state_ >= State::draining) reload_.give_up();
     switch (state_) {
       case State::starting:
         break;
@@ -461,6 +508,7 @@ class Supervisor {
     log::info("ready to take over from the daemon before");
     std::vector<int> own{pid_file_.fd(), control_->fd()};
     for (const Listener& listener : listeners_) own.push_back(listener.fd());
+    if (exporter_) own.push_back(exporter_->listener().fd());
     successor_->report_ready(own, [this] { take_up_duties(); });
   }
 
@@ -511,6 +559,11 @@ class Supervisor {
       handover.listeners.push_back({.fd = listeners_[i].fd(),
                                     .owner = listeners_[i].owner(),
                                     .text = asked_for ? asked_for_[i] : std::string()});
+    }
+    if (exporter_) {
+      handover.listeners.push_back({.fd = exporter_->listener().fd(),
+                                    .owner = exporter_->listener().owner(),
+                                    .text = metrics_mark + generations_.options().metrics});
     }
     return handover;
   }
@@ -570,6 +623,8 @@ class Supervisor {
     if (was_taken(control_->fd())) control_->leave();
     if (was_taken(pid_file_.fd())) pid_file_.leave();
     conclude_upgrade("ok\n");
+    if (exporter_ && was_taken(exporter_->listener().fd())) exporter_->leave_listener();
+    exporter_.reset();
     for (const Listener& listener : listeners_) {
       if (was_taken(listener.fd())) continue;
       listener.begin_drain();
@@ -597,11 +652,13 @@ class Supervisor {
 
   void answer(const std::string& request, const ControlSocket::Reply& reply) {
     if (request == "upgrade") return begin_upgrade(reply);
+    if (request == "reload") return begin_reload(reply);
     reply(answer_at_once(request));
   }
 
   std::string answer_at_once(const std::string& request) {
     if (request == "status") return to_json(status()).dump() + "\n";
+    if (request == "reopen-logs") return reopen_logs();
     if (request == "stop" || request == "stop now") {
       // Asking twice to stop is no impatience, unlike a second signal: only "now" is.
       if (request == "stop now") {
@@ -633,7 +690,7 @@ class Supervisor {
                   .slots = {},
                   .slots_omitted = 0};
     status.log_lost = status.books.log_lost + log::dropped();
-    status.access_log_lost = status.books.access_log_lost;
+    status.access_log_lost = status.books.access_log_lost + access_lines_lost();
     for (const Listener& listener : listeners_) {
       status.listen.push_back(listener.address().to_string());
       status.accept_queues.push_back(accept_queue_of(listener.fd()));
@@ -666,6 +723,9 @@ class Supervisor {
   asio::signal_set signals_;
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
+  LogRelay log_relay_{context_, [](std::string_view lines) { log::append(lines); }};
+  LogRelay access_relay_{context_, append_to_access_log};
+  Reload reload_{generations_, listeners_};
   std::optional<ControlSocket> control_;
   ServiceManager manager_;
   /// False before this daemon has taken over from another, and after another has from this one:
@@ -701,9 +761,9 @@ class Supervisor {
 void run_supervisor(const Options& options, const std::function<void()>& on_ready,
                     Inheritance&& inherited) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
-  // A reader of the log that has gone is no reason to end.
-  std::signal(SIGPIPE, SIG_IGN);
   log::open(options.log);
+  log::avoid_waiting();
+  open_access_log(options.access_log, options.log.format);
   Supervisor(options, std::move(inherited)).run(on_ready);
 }
 

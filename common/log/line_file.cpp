@@ -11,18 +11,45 @@
 #include "common/sys/check_syscall.h"
 
 namespace forkecho::log {
+namespace {
+
+sys::Descriptor open_to_append(const std::string& path, const std::string& what) {
+  // O_NONBLOCK: a named pipe without a reader is an error and not an endless wait.
+  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  return sys::Descriptor(sys::check_syscall(::open(path.c_str(), flags, 0640),
+                                            "cannot open the " + what + " '" + path + "'"));
+}
+
+}  // namespace
 
 LineFile::LineFile() {
   find_kind();
 }
 
 LineFile::LineFile(const std::string& path, const std::string& what)
-    : file_(sys::check_syscall(
-          // O_NONBLOCK: a named pipe without a reader is an error and not an endless wait.
-          ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-                 0640),
-          "cannot open the " + what + " '" + path + "'")) {
+    : file_(open_to_append(path, what)) {
   find_kind();
+}
+
+LineFile LineFile::borrowed(int descriptor) {
+  LineFile file;
+  file.borrowed_ = descriptor;
+  file.kind_ = Kind::file;
+  return file;
+}
+
+void LineFile::reopen(const std::string& path, const std::string& what) {
+  const sys::Descriptor next = open_to_append(path, what);
+  sys::check_syscall(dup3(next.get(), file_.get(), O_CLOEXEC), "dup3");
+  cut_ = false;
+  find_kind();
+}
+
+void LineFile::avoid_waiting() {
+  if (file_ || kind_ != Kind::stream) return;
+  const std::string self = "/proc/self/fd/" + std::to_string(borrowed_);
+  const int own = ::open(self.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (own >= 0) file_.reset(own);
 }
 
 void LineFile::find_kind() {

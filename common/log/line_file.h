@@ -22,19 +22,29 @@ class LineFile {
   /// `what` ("log file").
   LineFile(const std::string& path, const std::string& what);
 
+  /// A descriptor that another owns, and that does not wait.
+  static LineFile borrowed(int descriptor);
+
+  /// Lines go to `path` from now on, under the number that the old file had, which is closed.
+  /// Throws std::system_error, and then nothing has changed. For what has been opened by a path.
+  void reopen(const std::string& path, const std::string& what);
+  /// Standard error gets a description of its own that does not wait; the old one is shared with
+  /// whoever started us. Where that is refused (another user's pipe), each write looks before.
+  void avoid_waiting();
+
   /// Writes `line`, which ends with a newline. False, with errno, when it is lost, wholly or in
   /// part.
   bool write(std::string_view line);
-  int descriptor() const { return file_ ? file_.get() : standard_error; }
+  int descriptor() const { return file_ ? file_.get() : borrowed_; }
 
  private:
   enum class Kind { file, socket, stream };
 
-  static constexpr int standard_error = 2;
   void find_kind();
   long write_once(std::string_view data) const;
 
   sys::Descriptor file_;
+  int borrowed_ = 2;  // standard error
   Kind kind_ = Kind::file;
   bool cut_ = false;  // the last line has no end
 };

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <climits>
 #include <memory>
 
 #include "common/log/escape.h"
@@ -22,11 +24,11 @@ struct LossCount {
   std::atomic<std::uint64_t>* shared = nullptr;
   pid_t owner = 0;  // of `shared`
 
-  void add_one() {
+  void add(std::uint64_t lines) {
     if (shared == nullptr) {
-      ++own;
+      own += lines;
     } else if (owner == getpid()) {
-      shared->fetch_add(1, std::memory_order_relaxed);
+      shared->fetch_add(lines, std::memory_order_relaxed);
     }
   }
   std::uint64_t get() const {
@@ -37,25 +39,45 @@ struct LossCount {
 };
 LossCount losses;
 
+std::uint64_t count_lines(std::string_view lines) {
+  return static_cast<std::uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+}
+
 /// Writes each formatted line with one system call.
 class LineSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit LineSink(LineFile file) : file_(std::move(file)) {}
+  LineSink(LineFile file, bool has_file) : file_(std::move(file)), has_file_(has_file) {}
   int descriptor() const { return file_.descriptor(); }
   bool last_was_written() const { return last_was_written_; }
   void forgive_losses(bool forgive) { forgive_losses_ = forgive; }
+  void avoid_waiting() { file_.avoid_waiting(); }
+  bool has_file() const { return has_file_; }
+  void reopen(const std::string& path) { file_.reopen(path, "log file"); }
+  void use_relay(int relay) {
+    file_ = LineFile::borrowed(relay);
+    is_relay_ = true;
+  }
+  void append(std::string_view lines) {
+    if (!file_.write(lines)) losses.add(count_lines(lines));
+  }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
+    if (is_relay_ && line.size() > PIPE_BUF) {  // it would be no longer one piece
+      line.resize(PIPE_BUF);
+      line[PIPE_BUF - 1] = '\n';
+    }
     last_was_written_ = file_.write({line.data(), line.size()});
-    if (!last_was_written_ && !forgive_losses_) losses.add_one();
+    if (!last_was_written_ && !forgive_losses_) losses.add(1);
   }
   void flush_() override {}
 
  private:
   LineFile file_;
+  const bool has_file_;    // not standard error
+  bool is_relay_ = false;  // in a child, where there is one
   bool last_was_written_ = true;
   bool forgive_losses_ = false;
 };
@@ -99,12 +121,14 @@ spdlog::level::level_enum to_spdlog(Level level) {
 struct State {
   std::shared_ptr<LineSink> sink;
   std::unique_ptr<spdlog::logger> logger;
+  int relay = -1;
 };
 
 State make_state(const Options& options) {
   State state;
   state.sink = std::make_shared<LineSink>(
-      options.file.empty() ? LineFile() : LineFile(options.file, "log file"));
+      options.file.empty() ? LineFile() : LineFile(options.file, "log file"),
+      !options.file.empty());
   state.sink->set_formatter(make_formatter(options.format));
   state.logger = std::make_unique<spdlog::logger>("forkecho", state.sink);
   state.logger->set_level(to_spdlog(options.level));
@@ -134,6 +158,25 @@ std::optional<Format> parse_format(std::string_view name) {
 
 void open(const Options& options) {
   state() = make_state(options);
+}
+void configure(Level level, Format format) {
+  state().sink->set_formatter(make_formatter(format));
+  state().logger->set_level(to_spdlog(level));
+}
+void reopen(const std::string& file) {
+  if (state().sink->has_file()) state().sink->reopen(file);
+}
+void append(std::string_view lines) {
+  state().sink->append(lines);
+}
+void avoid_waiting() {
+  state().sink->avoid_waiting();
+}
+void set_relay(int relay) {
+  state().relay = relay;
+}
+void use_relay() {
+  if (state().relay >= 0 && state().sink->has_file()) state().sink->use_relay(state().relay);
 }
 bool enabled(Level level) {
   return state().logger->should_log(to_spdlog(level));

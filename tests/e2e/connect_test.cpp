@@ -1,9 +1,6 @@
 // `forkecho connect` at a terminal, in a pipe and with --message.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <pty.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,6 +9,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/proves.h"
 #include "tests/support/scripted_server.h"
+#include "tests/support/terminal.h"
 
 namespace forkecho::tests {
 namespace {
@@ -27,49 +25,6 @@ void answer_once(int socket) {
   if (read(socket, request, sizeof request) <= 0) return;
   if (write(socket, "HELLO\n", 6) != 6) return;
 }
-
-/// The keyboard and screen of a person.
-class Terminal {
- public:
-  Terminal() {
-    int ends[2];
-    sys::check_syscall(openpty(&ends[0], &ends[1], nullptr, nullptr, nullptr), "openpty");
-    keyboard_.reset(ends[0]);
-    program_side_.reset(ends[1]);
-    for (const int end : ends) fcntl(end, F_SETFD, FD_CLOEXEC);
-  }
-  /// Runs a program on it, whose standard error stays a file.
-  ProgramOptions options() const {
-    const int tty = program_side_.get();
-    return {.input = {},
-            .before_exec =
-                [tty] {
-                  sys::check_syscall(ioctl(tty, TIOCSCTTY, 0), "TIOCSCTTY");
-                  for (const int standard : {STDIN_FILENO, STDOUT_FILENO})
-                    sys::check_syscall(dup2(tty, standard), "dup2");
-                },
-            .own_session = true};
-  }
-  void type(std::string_view keys) {
-    ASSERT_EQ(write(keyboard_.get(), keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
-  }
-  /// Reads the screen until `awaited` has appeared on it, and returns what did; all of it is gone
-  /// from the screen then.
-  std::string read_until(const std::string& awaited) {
-    std::string seen;
-    while (seen.find(awaited) == std::string::npos && readable(keyboard_.get())) {
-      char chunk[4096];
-      const ssize_t length = read(keyboard_.get(), chunk, sizeof chunk);
-      if (length <= 0) break;
-      seen.append(chunk, static_cast<std::size_t>(length));
-    }
-    return seen;
-  }
-
- private:
-  sys::Descriptor keyboard_;
-  sys::Descriptor program_side_;
-};
 
 using testing::EndsWith;
 using testing::HasSubstr;

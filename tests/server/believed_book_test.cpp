@@ -131,5 +131,31 @@ TEST(BelievableBytes, AreThoseThatOneConnectionCanMove) {
   EXPECT_EQ(believable_bytes(most_bytes_per_connection + 1), 0U);
 }
 
+TEST(BelievedBookOf, ForkTimesAndLostLinesGrowWithTheRest) {
+  const auto start = sys::Clock::now();
+  BelievedBook book(10);
+  BookTotals claimed;
+  claimed.accepted = claimed.forked = 2;
+  claimed.fork_times.buckets[3] = 2;
+  claimed.fork_times.sum_ns = 150'000;
+  claimed.log_lost = 4;
+  claimed.access_log_lost = 5;
+  const BookTotals believed = book.look(claimed, start + std::chrono::seconds(1));
+  EXPECT_EQ(believed.fork_times.count(), 2U);
+  EXPECT_EQ(believed.fork_times.sum_ns, 150'000U);
+  EXPECT_EQ(believed.log_lost, 4U);
+  EXPECT_EQ(believed.access_log_lost, 5U);
+  EXPECT_EQ(book.lies(), 0U);
+}
+
+TEST(BelievedBookOf, MoreTimeThanHasPassedIsALie) {
+  const auto start = sys::Clock::now();
+  BelievedBook book(10);
+  BookTotals claimed;
+  claimed.fork_times.sum_ns = ~std::uint64_t{0} / 2;
+  EXPECT_EQ(book.look(claimed, start + std::chrono::seconds(1)).fork_times.sum_ns, 0U);
+  EXPECT_EQ(book.lies(), 1U);
+}
+
 }  // namespace
 }  // namespace forkecho::server

@@ -61,6 +61,8 @@ TEST(CommandLine, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(options.control, default_control_path());
   EXPECT_EQ(options.pidfile, beside_control(default_control_path(), ".pid"));
   EXPECT_EQ(options.log.file, "");
+  EXPECT_EQ(options.metrics, "");
+  EXPECT_EQ(options.access_log, "");
   EXPECT_EQ(options.confinement.sandbox, Sandbox::on);
   EXPECT_EQ(options.confinement.user, "");
 }
@@ -101,6 +103,8 @@ TEST(CommandLine, EachOptionSetsItsOwn) {
   EXPECT_EQ(options_of({"--control", "/c.sock"}).control, "/c.sock");
   EXPECT_EQ(options_of({"--control", "/c.sock"}).pidfile, "/c.pid");
   EXPECT_EQ(options_of({"--control", "/c.sock", "--pidfile", "/p"}).pidfile, "/p");
+  EXPECT_EQ(options_of({"--metrics", "127.0.0.1:9100"}).metrics, "127.0.0.1:9100");
+  EXPECT_EQ(options_of({"--access-log", "/a"}).access_log, "/a");
   EXPECT_EQ(options_of({"--slots", "5"}).status_slots, 5U);
   EXPECT_EQ(options_of({"--upgrade-timeout", "5s"}).upgrade_timeout, 5s);
   EXPECT_EQ(options_of({"--log-level", "error"}).log.level, log::Level::error);
@@ -121,6 +125,11 @@ TEST(CommandLine, StopAndStatusHaveOptionsOfTheirOwn) {
   EXPECT_EQ(parse({"stop", "--control", "/c"}).command->control, "/c");
   EXPECT_FALSE(parse({"status"}).command->json);
   EXPECT_TRUE(parse({"status", "--json"}).command->json);
+  EXPECT_FALSE(parse({"status"}).command->watch);
+  EXPECT_TRUE(parse({"status", "--watch"}).command->watch);
+  EXPECT_EQ(parse({"status", "--watch"}).command->every, std::chrono::seconds(1));
+  EXPECT_EQ(parse({"status", "--watch", "--every", "250ms"}).command->every,
+            std::chrono::milliseconds(250));
   EXPECT_EQ(parse({"status", "--control", "/c"}).command->control, "/c");
 }
 
@@ -183,6 +192,9 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
            {{"stop", "--timeout", "x"}, "'x'"},
            {{"stop", "--mode", "fork"}, "--mode"},
            {{"status", "--now"}, "--now"},
+           {{"status", "--every", "1s"}, "--watch"},
+           {{"status", "--watch", "--every", "0"}, "--every"},
+           {{"status", "--watch", "--every", "soon"}, "--every"},
        }) {
     const Parsed parsed = parse(c.arguments);
     SCOPED_TRACE(parsed.text);
