@@ -139,13 +139,16 @@ class Acceptor {
     std::array<pollfd, max_listeners + 1> entries;
     std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    // Asked once, and in this order: the answers may be others a moment later, and a wait for what
+    // has happened already would have no end.
+    const Deadline deadline = wait_deadline();
     if (may_accept()) {
       for (const Listener& listener : listeners_) {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
     const int ready = sys::retry_on_interrupt(
-        [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+        [&] { return poll(entries.data(), count, deadline.poll_timeout_ms()); });
     if (ready < 0) return wait_blindly();
     signals_pending_ = entries[0].revents != 0;
     clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,

@@ -66,6 +66,8 @@ class ManualPage:
             title, _, body = subsection.partition("\n")
             commands = {"All commands": every_command,
                         "Without a command": [NO_COMMAND]}.get(title) or title.partition(":")[0].split(", ")
+            if "run" in commands and "check" in every_command:
+                commands = {*commands, "check"}  # the page says that it takes the options of run
             for item in body.split("\n.It Fl ")[1:]:
                 names, _, text = item.partition("\n")
                 for name in re.findall(r"(?:^|Fl )(-?[\w-]+)", names):
