@@ -30,6 +30,8 @@ using sys::Deadline;
 constexpr int accept_batch = 16;
 /// After the system refused a descriptor or a process: time in which something may come free.
 constexpr auto resource_pause = std::chrono::milliseconds(100);
+/// While connections of others keep us from accepting, they are looked at as often as this.
+constexpr auto room_poll = std::chrono::milliseconds(5);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
@@ -66,7 +68,8 @@ void prepare_childrens_signals() {
 sys::Descriptor watch_signals() {
   sigset_t watched;
   sigemptyset(&watched);
-  for (const int number : {SIGCHLD, SIGTERM, SIGUSR2, SIGQUIT}) sigaddset(&watched, number);
+  for (const int number : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGQUIT})
+    sigaddset(&watched, number);
   return sys::Descriptor(
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
@@ -82,15 +85,20 @@ class Acceptor {
   Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
       : options_(context.options),
         listeners_(context.listeners),
-        book_(context.page().book),
+        page_(context.page()),
+        book_(page_.book),
+        elders_(context.elders),
+        adopted_(context.pages.all().back().book),
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
         acceptor_pid_(getpid()) {
     context.pages.memory().keep_from_children();
+    for (const auto& elder : elders_) elder->memory().keep_from_children();
     for (const Listener& listener : listeners_) listener.keep_from_children();
     prepare_childrens_signals();
     signals_ = watch_signals();
+    page_.door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
@@ -103,13 +111,23 @@ class Acceptor {
   }
 
  private:
-  bool done() const { return draining_ && (queue_empty_ || door_closed_) && children_.size() == 0; }
+  bool done() const {
+    const bool leaving = retired_ || (draining_ && (queue_empty_ || door_closed_));
+    return leaving && children_.size() == 0;
+  }
 
   bool may_accept() const {
-    const bool waits_for_room =
-        decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::wait;
-    return !waits_for_room && !door_closed_ && pause_until_.passed();
+    return !retired_ && !door_closed_ && pause_until_.passed() && decide() != Admission::wait &&
+           !still_accept(elders_);
   }
+
+  Admission decide() const {
+    return decide_admission(children_.size() + served_elsewhere(), slots_.size(),
+                            options_.when_full);
+  }
+
+  /// By elders, and by the adopted children of an acceptor that sat here before.
+  std::uint64_t served_elsewhere() const { return active_in(elders_) + adopted_.read().active(); }
 
   void wait_for_events() {
     std::array<pollfd, max_listeners + 1> entries;
@@ -130,6 +148,9 @@ class Acceptor {
   Deadline wait_deadline() const {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
+    // Room that others make is not announced by a signal.
+    if (!retired_ && !may_accept() && served_elsewhere() + elders_.size() > 0)
+      deadline = earlier(deadline, Deadline::after(room_poll));
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());
     return deadline;
@@ -153,6 +174,10 @@ class Acceptor {
         break;
       case SIGTERM:
         draining_ = true;
+        break;
+      case SIGUSR1:
+        retired_ = true;
+        page_.door.store(Door::shut, std::memory_order_release);
         break;
       case SIGUSR2:
         draining_ = finishing_ = true;
@@ -235,8 +260,7 @@ class Acceptor {
   }
 
   void take_in(AcceptedClient client) {
-    if (decide_admission(children_.size(), slots_.size(), options_.when_full) ==
-        Admission::refuse_full) {
+    if (decide() == Admission::refuse_full) {
       refuse(std::move(client));
     } else {
       fork_child(std::move(client));
@@ -303,7 +327,10 @@ class Acceptor {
 
   const Options& options_;
   const std::span<const Listener> listeners_;
+  ProcessPage& page_;
   Book& book_;
+  const Elders& elders_;
+  const Book& adopted_;
   mp::RawArray<Slot>& slots_;
   ChildTable children_;
   const ServeOptions serve_options_;
@@ -314,6 +341,7 @@ class Acceptor {
   bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
+  bool retired_ = false;
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
   std::uint64_t refused_ = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/mp/raw_shared.h"
+#include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/scoreboard.h"
@@ -21,6 +22,7 @@ struct ProcessContext {
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
+  Elders elders = {};  // the pages of older generations that still serve
 
   ProcessPage& page() const { return pages[page_index]; }
 };

@@ -53,24 +53,32 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
 
 }  // namespace
 
-ProcessTree::ProcessTree(const Options& options, std::span<const Listener> listeners)
-    : options_(options),
+ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
+                         std::span<const Listener> listeners, Elders elders)
+    : options_(std::move(options)),
       listeners_(listeners),
-      seats_(seat_count(options)),
-      pages_(seats_.size()),
+      seats_(seat_count(*options_)),
+      pages_(std::make_shared<GenerationPages>(seats_.size() + 1)),
+      elders_(std::move(elders)),
       not_before_(sys::Deadline::after(sys::Duration::zero())) {}
 
+/// How many may sit here now: an older tree's connections count where each has a process.
+unsigned ProcessTree::places() const {
+  const auto all = static_cast<unsigned>(seats_.size());
+  return serves_one_each() ? all - std::min(taken_, all) : all;
+}
+
 PoolSizes ProcessTree::sizes() const {
-  PoolSizes sizes = options_.pool;
-  sizes.max = static_cast<unsigned>(seats_.size());
+  PoolSizes sizes = options_->pool;
+  sizes.max = places();
   sizes.min_spare = std::min(sizes.min_spare, sizes.max);
   sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
   return sizes;
 }
 
-void ProcessTree::start() {
-  spawn(is_pool() ? std::min(options_.pool.start, static_cast<unsigned>(seats_.size()))
-                  : static_cast<unsigned>(seats_.size()));
+void ProcessTree::start(unsigned taken) {
+  taken_ = taken;
+  spawn(is_pool() ? std::min(options_->pool.start, places()) : places());
 }
 
 ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
@@ -89,74 +97,84 @@ unsigned ProcessTree::seated() const {
 }
 
 bool ProcessTree::is_serving(const Seat& seat) const {
-  return pages_[index_of(seat)].slot.state.load(std::memory_order_acquire) == SlotState::serving;
+  return page_of(seat).slot.state.load(std::memory_order_acquire) == SlotState::serving;
 }
 
 void ProcessTree::spawn(unsigned count) {
   for (; count > 0; --count) {
     Seat* seat = free_seat();
-    if (seat == nullptr || !not_before_.passed()) return;
+    if (seat == nullptr || seated() >= places() || !not_before_.passed()) return;
     occupy(*seat);
   }
 }
 
 void ProcessTree::occupy(Seat& seat) {
-  if (options_.mode == Mode::fork)
-    seat.slots = std::make_unique<mp::RawArray<Slot>>(options_.max_connections);
-  const ProcessContext context{.options = options_,
+  try {
+    if (options_->mode == Mode::fork)
+      seat.slots = std::make_unique<mp::RawArray<Slot>>(options_->max_connections);
+    start_process(seat);
+  } catch (const std::exception& error) {
+    seat.process.reset();
+    not_before_ = sys::Deadline::after(backoff_.failed());
+    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
+               kind_of(options_->mode), error.what());
+    return;
+  }
+  if (seat.slots) seat.slots->memory().keep_from_children();  // from all but this one
+  seat.pid = *seat.process->pid();
+  seat.retiring = false;
+  seat.started = sys::Clock::now();
+  if (options_->mode != Mode::fork) ++closed_.forked;
+}
+
+void ProcessTree::start_process(Seat& seat) {
+  const ProcessContext context{.options = *options_,
                                .listeners = listeners_,
-                               .pages = pages_,
+                               .pages = *pages_,
                                .page_index = index_of(seat),
                                .peers = static_cast<unsigned>(seats_.size()),
-                               .supervisor = getpid()};
+                               .supervisor = getpid(),
+                               .elders = elders_};
   seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
   seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
-  try {
-    seat.process->start();
-  } catch (const std::system_error& error) {
-    seat.process.reset();
-    not_before_ = sys::Deadline::after(backoff_.failed());
-    log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
-               kind_of(options_.mode), error.what());
-    return;
+  seat.process->start();
+}
+
+bool ProcessTree::take_ended(pid_t pid) {
+  if (Seat* seat = seat_of(pid)) {
+    if (const auto exit = mp::reap_one(pid).exit) on_end(*seat, *exit);
+    return true;
   }
-  seat.pid = *seat.process->pid();
-  seat.retiring = false;
-  seat.started = sys::Clock::now();
-  if (options_.mode != Mode::fork) ++closed_.forked;
+  if (orphans_.empty()) return false;
+  reap_orphans();
+  return mp::peek_ended() != pid;
 }
 
 void ProcessTree::reap() {
   while (const auto pid = mp::peek_ended()) {
-    if (Seat* seat = seat_of(*pid)) {
-      if (const auto exit = mp::reap_one(*pid).exit) on_end(*seat, *exit);
-      continue;
-    }
-    reap_orphans();
-    // Neither ours nor an acceptor's: as process 1 one inherits strangers, too.
-    if (mp::peek_ended() == pid) mp::reap_one(*pid);
+    if (!take_ended(*pid)) mp::reap_one(*pid);
   }
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
-  const BookTotals book = read_page(pages_[index_of(seat)]);
+  const BookTotals book = read_page(page_of(seat));
   // One that lived as long as the first pause would be cannot make us spin.
   const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
   note_failure(seat, exit, book.accepted > 0 || lived_long);
   close_book(seat);
-  if (exit.exitcode == planned_end && !seat.retiring) ++to_replace_;
+  if (exit.exitcode == planned_end && !seat.retiring && !retired_) ++to_replace_;
   seat.process.reset();
   seat.pid = 0;
   seat.retiring = false;
 }
 
 void ProcessTree::close_book(Seat& seat) {
-  ProcessPage& page = pages_[index_of(seat)];
+  ProcessPage& page = page_of(seat);
   const BookTotals book = read_page(page);
   closed_ += book;
-  if (options_.mode == Mode::fork) {
+  if (options_->mode == Mode::fork) {
     orphans_.push_back({.group = seat.pid,
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
@@ -175,9 +193,10 @@ void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_
     backoff_.succeeded();
     return;
   }
-  if (has_proved_itself) {
+  if (has_proved_itself || retired_) {
     backoff_.succeeded();
-    log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid, describe(exit));
+    log::warning("{} {} {}; {}", kind_of(options_->mode), seat.pid, describe(exit),
+                 retired_ ? "it was to leave anyway" : "it is replaced");
     return;
   }
   // Started before the pause began: the same misfortune, and no reason for a longer one.
@@ -187,7 +206,7 @@ void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_
   log::error(
       "{} {} {} before its first connection; the next start is in {} s (see the lines above, "
       "memory and ulimit)",
-      kind_of(options_.mode), seat.pid, describe(exit), pause.count());
+      kind_of(options_->mode), seat.pid, describe(exit), pause.count());
 }
 
 void ProcessTree::reap_orphans() {
@@ -206,6 +225,14 @@ void ProcessTree::reap_orphans() {
       }
     }
   });
+  publish_adopted();
+}
+
+/// Others see in our page what no living acceptor's page shows.
+void ProcessTree::publish_adopted() {
+  std::uint64_t open = 0;
+  for (const Orphans& orphans : orphans_) open += orphans.open;
+  own_page().book.accepted.set(open);
 }
 
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
@@ -227,8 +254,12 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   }
 }
 
-void ProcessTree::maintain() {
-  if (is_pool()) {
+void ProcessTree::maintain(unsigned taken) {
+  taken_ = taken;
+  if (retired_) {
+    // Again: a worker's may have come between its check and its wait.
+    tell(SIGUSR1, 0);
+  } else if (is_pool()) {
     resize_pool();
   } else {
     replace_dead();
@@ -236,7 +267,9 @@ void ProcessTree::maintain() {
 }
 
 void ProcessTree::replace_dead() {
-  spawn(static_cast<unsigned>(seats_.size()) - seated());
+  const unsigned wanted = places();
+  const unsigned there = seated();
+  if (there < wanted) spawn(wanted - there);
 }
 
 PoolState ProcessTree::pool_state() const {
@@ -269,7 +302,39 @@ void ProcessTree::retire_one() {
   kill(idle->pid, SIGUSR1);
 }
 
-void ProcessTree::maintain_drain() {
+void ProcessTree::retire_all() {
+  retired_ = true;
+  tell(SIGUSR1, 0);
+}
+
+void ProcessTree::stop_waiting_for_doors() {
+  own_page().door.store(Door::shut, std::memory_order_release);
+}
+
+bool ProcessTree::is_open(const Seat& seat) const {
+  return seat.pid != 0 && page_of(seat).door.load(std::memory_order_acquire) == Door::open;
+}
+
+bool ProcessTree::is_ready() const {
+  // A worker of a single use may have come and gone already.
+  return places() == 0 || totals().accepted > 0 ||
+         std::any_of(seats_.begin(), seats_.end(), [this](const Seat& s) { return is_open(s); });
+}
+
+bool ProcessTree::still_accepts() const {
+  return std::any_of(seats_.begin(), seats_.end(), [this](const Seat& seat) {
+    // Whoever serves one connection hears of retiring before it looks for the next.
+    return is_open(seat) && !(serves_one_each() && is_serving(seat));
+  });
+}
+
+void ProcessTree::forget_elder(const std::shared_ptr<GenerationPages>& pages) {
+  std::erase(elders_, pages);
+}
+
+void ProcessTree::maintain_drain(unsigned taken) {
+  taken_ = taken;
+  if (retired_) return;
   const bool somebody_waits = std::any_of(listeners_.begin(), listeners_.end(),
                                           [](const Listener& l) { return l.has_waiting_client(); });
   if (!somebody_waits) return;
@@ -304,7 +369,7 @@ bool ProcessTree::empty() const {
 BookTotals ProcessTree::totals() const {
   BookTotals totals = closed_;
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) totals += read_page(pages_[index_of(seat)]);
+    if (seat.pid != 0) totals += read_page(page_of(seat));
   }
   return totals;
 }
@@ -312,7 +377,7 @@ BookTotals ProcessTree::totals() const {
 ChildCounts ProcessTree::children() const {
   const BookTotals all = totals();
   const std::uint64_t alive = all.forked - all.reaped;
-  if (options_.mode == Mode::fork)
+  if (options_->mode == Mode::fork)
     return {.forked = all.forked, .reaped = all.reaped, .idle = 0, .busy = alive};
   std::uint64_t busy = 0;
   for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
@@ -329,7 +394,7 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   };
   for (const Seat& seat : seats_) {
     visit_used(seat.slots.get());
-    if (seat.pid != 0 && options_.mode != Mode::fork) visit(pages_[index_of(seat)].slot);
+    if (seat.pid != 0 && options_->mode != Mode::fork) visit(page_of(seat).slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }

@@ -21,6 +21,7 @@
 #include "common/mp/reap.h"
 #include "server/backoff.h"
 #include "server/book.h"
+#include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/pool_policy.h"
@@ -38,17 +39,36 @@ struct ChildCounts {
 
 class ProcessTree {
  public:
-  ProcessTree(const Options& options, std::span<const Listener> listeners);
+  /// `elders`: the pages of older trees that still serve, see forget_elder.
+  ProcessTree(std::shared_ptr<const Options> options, std::span<const Listener> listeners,
+              Elders elders = {});
 
-  /// Starts those who should be there from the beginning.
-  void start();
-  /// Reaps everyone who has ended and closes their books. Call on SIGCHLD.
+  /// Starts those who should be there from the beginning. Where a process is a connection (pool,
+  /// iterative), `taken` of this tree's places are an older tree's for the time being.
+  void start(unsigned taken = 0);
+  /// Child `pid` has ended and is not reaped yet (mp::peek_ended). True when it was one of this
+  /// tree, adopted children included: it is reaped now, and its book closed.
+  bool take_ended(pid_t pid);
+  /// Takes in everyone who has ended, strangers included: for a tree that is alone.
   void reap();
-  /// Replaces who has died, and keeps the pool at its size. Call after reap and on every tick.
-  void maintain();
+  /// Replaces who has died, and keeps the pool at its size. Call after the dead were taken in, and
+  /// on every tick. `taken` as with start.
+  void maintain(unsigned taken = 0);
   /// While draining: starts somebody where clients wait in a queue and nobody is left to serve
   /// them.
-  void maintain_drain();
+  void maintain_drain(unsigned taken = 0);
+  /// Everyone accepts nobody more, serves whom they have, and leaves (USR1); nobody is replaced.
+  /// `maintain` repeats it until they are gone.
+  void retire_all();
+  /// Of a tree that was told to retire: nobody need wait any longer for its doors (elders.h).
+  void stop_waiting_for_doors();
+  /// One of its processes has settled in and would accept; or there is no place for one yet.
+  bool is_ready() const;
+  /// Of a tree that was told to retire: one of its processes may still take somebody in. By what
+  /// they say themselves.
+  bool still_accepts() const;
+  /// Processes that sit in this tree, by the supervisor's own count; not adopted children.
+  unsigned seated() const;
   /// Sends `signal` to every acceptor and worker, and, where `orphans_signal` is not 0, that one to
   /// the adopted children.
   void tell(int signal, int orphans_signal);
@@ -63,6 +83,12 @@ class ProcessTree {
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
+
+  const Options& options() const { return *options_; }
+  /// For those who come after it.
+  const std::shared_ptr<GenerationPages>& pages() const { return pages_; }
+  /// The tree of `pages` is gone.
+  void forget_elder(const std::shared_ptr<GenerationPages>& pages);
 
  private:
   /// A place for one acceptor or worker, with the page that whoever sits there writes.
@@ -81,16 +107,20 @@ class ProcessTree {
     std::unique_ptr<mp::RawArray<Slot>> slots;
   };
 
-  bool is_pool() const { return options_.mode == Mode::pool; }
+  bool is_pool() const { return options_->mode == Mode::pool; }
+  bool serves_one_each() const { return is_pool() || options_->mode == Mode::iterative; }
+  unsigned places() const;
   PoolSizes sizes() const;
   Seat* seat_of(pid_t pid);
   Seat* free_seat();
   void occupy(Seat& seat);
+  void start_process(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
   void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
   void reap_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
+  void publish_adopted();
   void replace_dead();
   void resize_pool();
   void spawn(unsigned count);
@@ -100,14 +130,20 @@ class ProcessTree {
     return static_cast<std::size_t>(&seat - seats_.data());
   }
   bool is_serving(const Seat& seat) const;
-  unsigned seated() const;
+  bool is_open(const Seat& seat) const;
+  ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
+  /// The supervisor's own, see GenerationPages.
+  ProcessPage& own_page() const { return pages_->all().back(); }
 
-  const Options& options_;
+  std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
   std::vector<Seat> seats_;
-  mp::RawArray<ProcessPage> pages_;
+  std::shared_ptr<GenerationPages> pages_;
+  Elders elders_;
   std::vector<Orphans> orphans_;
   BookTotals closed_;
+  unsigned taken_ = 0;  // of our places by older trees, as was said last
+  bool retired_ = false;
   unsigned burst_ = 1;
   unsigned to_replace_ = 0;
   bool killing_ = false;  // deaths are our own doing, and nothing to tell of

@@ -48,6 +48,17 @@ ordered_json to_json(const SlotStatus& slot) {
           {"since_s", slot.since_s}};
 }
 
+ordered_json to_json(const std::vector<GenerationView>& generations) {
+  ordered_json list = ordered_json::array();
+  for (const GenerationView& generation : generations) {
+    list.push_back({{"number", generation.number},
+                    {"state", generation.draining ? "draining" : "current"},
+                    {"since_s", generation.since_s},
+                    {"connections", {{"active", generation.active}}}});
+  }
+  return list;
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -85,6 +96,7 @@ ordered_json to_json(const Status& status) {
             {"reaped", status.children.reaped},
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
+          {"generations", to_json(status.generations)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/book.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
 #include "server/process_tree.h"
@@ -32,6 +33,7 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  std::vector<GenerationView> generations = {};
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

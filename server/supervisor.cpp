@@ -14,13 +14,14 @@
 
 #include "common/log/log.h"
 #include "common/mp/orphans.h"
+#include "common/mp/reap.h"
 #include "common/sys/process_title.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/pid_file.h"
-#include "server/process_tree.h"
 #include "server/status.h"
 
 namespace forkecho::server {
@@ -32,6 +33,7 @@ using sys::Clock;
 constexpr auto busy_tick = 100ms;  // the pool is watched as often as this while it works
 constexpr auto quiet_tick = 1s;
 constexpr auto drain_tick = 25ms;
+constexpr auto replacing_tick = 2ms;  // a new generation settles in
 /// The door is closed for good after nobody came in for so long: time for the last handshakes that
 /// were under way to be finished by clients with a long round trip.
 constexpr auto door_patience = 200ms;
@@ -73,10 +75,9 @@ void raise_descriptor_limit() {
 class Supervisor {
  public:
   explicit Supervisor(const Options& options)
-      : options_(options),
-        pid_file_(options.pidfile),
+      : pid_file_(options.pidfile),
         listeners_(open_listeners(options)),
-        tree_(options, listeners_),
+        generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_) {
@@ -93,19 +94,19 @@ class Supervisor {
   void run(const std::function<void()>& on_ready) {
     listen_for_signals();
     listen_for_other_signals();
-    tree_.start();
+    generations_.start();
     happen(LifeEvent::ready);
     on_ready();
     schedule_tick();
     while (!over()) context_.run_one();
     for (const Listener& listener : listeners_) listener.remove_path();
-    log::info("{}", books_line(tree_.totals()));
+    log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
 
  private:
   bool over() const {
-    if (state_ < State::draining || !tree_.empty()) return false;
+    if (state_ < State::draining || !generations_.empty()) return false;
     return door_closed_ || state_ == State::ending;
   }
 
@@ -130,14 +131,23 @@ class Supervisor {
   }
 
   void reap() {
-    tree_.reap();
-    if (state_ == State::running) tree_.maintain();
+    take_in_the_dead();
+    if (state_ == State::running) generations_.maintain();
+  }
+
+  /// The one loop over all that have ended; whoever started it takes it in.
+  void take_in_the_dead() {
+    while (const auto pid = mp::peek_ended()) {
+      if (generations_.take_ended(*pid)) continue;
+      mp::reap_one(*pid);  // as process 1 one inherits strangers, too
+    }
   }
 
   void schedule_tick() {
-    tick_.expires_after(state_ >= State::draining ? Clock::duration(drain_tick)
-                        : tree_.is_busy()         ? Clock::duration(busy_tick)
-                                                  : Clock::duration(quiet_tick));
+    tick_.expires_after(state_ >= State::draining     ? Clock::duration(drain_tick)
+                        : generations_.is_replacing() ? Clock::duration(replacing_tick)
+                        : generations_.is_busy()      ? Clock::duration(busy_tick)
+                                                      : Clock::duration(quiet_tick));
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
       on_tick();
@@ -146,12 +156,12 @@ class Supervisor {
   }
 
   void on_tick() {
-    tree_.reap();
+    take_in_the_dead();
     switch (state_) {
       case State::starting:
         break;
       case State::running:
-        tree_.maintain();
+        generations_.maintain();
         break;
       case State::draining:
         keep_draining();
@@ -160,7 +170,7 @@ class Supervisor {
         keep_finishing();
         break;
       case State::ending:
-        tree_.kill_all();
+        generations_.kill_all();
         break;
     }
   }
@@ -192,29 +202,31 @@ class Supervisor {
   void announce() const {
     for (const Listener& listener : listeners_) {
       log::info("listening on {}, mode {}, pid {}", listener.address().to_string(),
-                to_string(options_.mode), getpid());
+                to_string(generations_.options().mode), getpid());
     }
   }
 
   void begin_drain() {
-    log::info("draining: {} connections are open, the limit is {} s", tree_.totals().active(),
-              std::chrono::duration<double>(options_.timeouts.drain).count());
+    log::info("draining: {} connections are open, the limit is {} s",
+              generations_.totals().active(),
+              std::chrono::duration<double>(generations_.options().timeouts.drain).count());
     // The door first: whoever is told to drain afterwards may take an empty queue for the end of
     // it.
     for (const Listener& listener : listeners_) {
       listener.begin_drain();
       listener.set_nonblocking();
     }
-    drain_deadline_ = options_.timeouts.drain == 0s ? sys::Deadline::never()
-                                                    : sys::Deadline::after(options_.timeouts.drain);
+    drain_deadline_ = generations_.options().timeouts.drain == 0s
+                          ? sys::Deadline::never()
+                          : sys::Deadline::after(generations_.options().timeouts.drain);
     last_waiting_ = Clock::now();
-    tree_.tell(SIGTERM, 0);
+    generations_.tell(SIGTERM, 0);
   }
 
   void keep_draining() {
-    tree_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
+    generations_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
     watch_the_door();
-    tree_.maintain_drain();
+    generations_.maintain_drain();
     if (drain_deadline_.passed()) happen(LifeEvent::drain_timeout);
   }
 
@@ -231,22 +243,22 @@ class Supervisor {
   void begin_finish() {
     log::warning(
         "the drain timeout has passed with {} connections open: they are answered and closed",
-        tree_.totals().active());
+        generations_.totals().active());
     finish_deadline_ = sys::Deadline::after(finish_patience);
     keep_finishing();
   }
 
   void keep_finishing() {
-    tree_.tell(SIGUSR2, SIGTERM);
+    generations_.tell(SIGUSR2, SIGTERM);
     watch_the_door();
-    tree_.maintain_drain();
+    generations_.maintain_drain();
     if (finish_deadline_.passed()) happen(LifeEvent::finish_timeout);
   }
 
   void end_at_once() {
-    log::warning("ending at once with {} connections open", tree_.totals().active());
+    log::warning("ending at once with {} connections open", generations_.totals().active());
     for (const Listener& listener : listeners_) listener.stop_listening();
-    tree_.kill_all();
+    generations_.kill_all();
   }
 
   std::string answer(const std::string& request) {
@@ -266,18 +278,19 @@ class Supervisor {
   Status status() const {
     const auto now = Clock::now();
     Status status{.pid = getpid(),
-                  .mode = options_.mode,
+                  .mode = generations_.options().mode,
                   .state = state_,
                   .uptime_s = std::chrono::duration<double>(now - started_).count(),
                   .listen = {},
-                  .books = tree_.totals(),
-                  .children = tree_.children(),
+                  .books = generations_.totals(),
+                  .children = generations_.children(),
+                  .generations = generations_.views(),
                   .slots = {},
                   .slots_omitted = 0};
     for (const Listener& listener : listeners_)
       status.listen.push_back(listener.address().to_string());
-    tree_.for_each_slot([&](const Slot& slot) {
-      if (status.slots.size() < options_.status_slots) {
+    generations_.for_each_slot([&](const Slot& slot) {
+      if (status.slots.size() < generations_.options().status_slots) {
         status.slots.push_back(read_slot(slot, now));
       } else {
         ++status.slots_omitted;
@@ -286,10 +299,9 @@ class Supervisor {
     return status;
   }
 
-  const Options& options_;
   const PidFile pid_file_;
   const std::vector<Listener> listeners_;
-  ProcessTree tree_;
+  Generations generations_;
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::signal_set other_signals_;
