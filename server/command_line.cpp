@@ -2,11 +2,20 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <list>
+#include <map>
+#include <set>
 
 #include "common/mp/cpu_count.h"
 #include "common/sys/duration.h"
+#include "common/sys/socket_address.h"
+#include "server/config_file.h"
 #include "server/listener.h"
+#include "server/suggestion.h"
 
 namespace forkecho::server {
 namespace {
@@ -115,8 +124,14 @@ void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_
   app.add_option("--log-file", options.log.file, "Where")->default_str(default_log);
 }
 
-void add_control(CLI::App& app, std::string& control) {
-  app.add_option("--control", control, "The daemon's control socket")->capture_default_str();
+void add_control(CLI::App& app, CommandLine& command) {
+  app.add_option("--control", command.control, "The daemon's control socket")
+      ->capture_default_str();
+  app.add_option(
+         "--config", command.config,
+         "A file with lines 'name = value', the names those of the options; what the command "
+         "line says wins")
+      ->configurable(false);
 }
 
 void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
@@ -126,7 +141,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   add_mode(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
-  add_control(app, command.control);
+  add_control(app, command);
   app.add_option("--pidfile", options.pidfile, "The daemon's locked pid file")
       ->default_str("beside the control socket");
   app.add_option("--slots", options.status_slots, "Lines of the status page at most")
@@ -135,9 +150,10 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   add_log(app, texts, options, default_log);
 }
 
-/// One line, whatever CLI11 puts into its messages.
+/// One line, whatever CLI11 puts into its messages, and a file into its names.
 std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  std::replace_if(text.begin(), text.end(), is_control, ' ');
   return text;
 }
 
@@ -161,27 +177,51 @@ void complete(CommandLine& command) {
   }
 }
 
-Parsed usage_error(const std::string& line) {
+Parsed failure(ExitCode code, const std::string& line) {
   return {.command = std::nullopt,
           .text = "forkechod: " + one_line(line) + " (see forkechod --help)\n",
-          .code = ExitCode::usage};
+          .code = code};
 }
 
-}  // namespace
+/// What came of one pass over arguments, contradictions between them not yet looked for.
+struct Pass {
+  std::optional<CommandLine> command;
+  std::optional<std::string> text;  // help, version
+  std::string error;
+  std::set<std::string> given;          // options of the verb, without their dashes
+  std::vector<std::string> known;       // those that a file may have
+  std::set<std::string> single_valued;  // those of them that cannot be repeated
+};
 
-std::string find_contradiction(const Options& options) {
-  const PoolSizes& pool = options.pool;
-  if (pool.max == 0) return "--pool-max 0: a pool needs a worker";
-  if (pool.min_spare == 0) return "--pool-min-spare 0: nobody would be there to accept";
-  if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
-  if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
-  if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
-  if (options.listen.size() > max_listeners)
-    return "more than " + std::to_string(max_listeners) + " --listen addresses";
-  return {};
+void take_stock(const CLI::App& verb, Pass& pass) {
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->get_lnames().empty()) continue;
+    const std::string& name = option->get_lnames().front();
+    if (option->count() > 0) pass.given.insert(name);
+    if (!option->get_configurable() || name == "help") continue;
+    pass.known.push_back(name);
+    if (option->get_items_expected_max() <= 1) pass.single_valued.insert(name);
+  }
 }
 
-Parsed parse_command_line(int argc, const char* const* argv) {
+Verb verb_named(const std::string& name) {
+  static const std::map<std::string, Verb> verbs{
+      {"run", Verb::run},
+      {"start", Verb::start},
+      {"stop", Verb::stop},
+      {"status", Verb::status},
+      {"check", Verb::check},
+      {"reload", Verb::reload},
+      {"reopen-logs", Verb::reopen_logs},
+  };
+  return verbs.at(name);
+}
+
+bool is_about_options(Verb verb) {
+  return verb == Verb::run || verb == Verb::start || verb == Verb::check;
+}
+
+Pass parse_arguments(const std::vector<std::string>& arguments) {
   CommandLine command;
   command.control = default_control_path();
   command.options.pool = default_pool_sizes(mp::cpu_count());
@@ -202,38 +242,188 @@ Parsed parse_command_line(int argc, const char* const* argv) {
   CLI::App* start = app.add_subcommand("start", "Start a daemon; returns once it listens");
   add_daemon_options(*start, texts, command, "beside the control socket");
   CLI::App* stop = app.add_subcommand("stop", "Stop the daemon; returns once it is gone");
-  add_control(*stop, command.control);
+  add_control(*stop, command);
   stop->add_flag("--now", command.now, "End at once instead of draining");
   add_duration(*stop, texts, "--timeout", command.timeout, "Wait no longer than this");
   CLI::App* status = app.add_subcommand("status", "Show what the daemon does");
-  add_control(*status, command.control);
+  add_control(*status, command);
   status->add_flag("--json", command.json, "As one JSON object");
 
+  add_daemon_options(*app.add_subcommand("check", "Say whether the configuration can be used"),
+                     texts, command, "standard error");
+  add_control(*app.add_subcommand("reload", "Read the configuration again; returns once it holds"),
+              command);
+  add_control(*app.add_subcommand("reopen-logs",
+                                  "Open the log files anew; returns once the old ones are free"),
+              command);
+
+  Pass pass;
+  std::vector<const char*> argv;
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   try {
-    app.parse(argc, argv);
+    app.parse(static_cast<int>(argv.size()), argv.data());
   } catch (const CLI::CallForVersion&) {
-    return {
-        .command = std::nullopt, .text = "forkechod " FORKECHO_VERSION "\n", .code = ExitCode::ok};
+    pass.text = "forkechod " FORKECHO_VERSION "\n";
+    return pass;
   } catch (const CLI::CallForHelp&) {
     const auto asked = app.get_subcommands();
-    return {.command = std::nullopt,
-            .text = (asked.empty() ? app : *asked.front()).help(),
-            .code = ExitCode::ok};
+    pass.text = (asked.empty() ? app : *asked.front()).help();
+    return pass;
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
+    pass.error = error.what();
+    return pass;
   }
-  if (app.get_subcommands().empty())
-    return usage_error("A subcommand is required: run, start, stop or status");
-  command.verb = run->parsed()     ? Verb::run
-                 : start->parsed() ? Verb::start
-                 : stop->parsed()  ? Verb::stop
-                                   : Verb::status;
-  if (run->parsed() || start->parsed())
-    fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
-  if (const std::string wrong = find_contradiction(command.options); !wrong.empty())
-    return usage_error(wrong);
+  if (app.get_subcommands().empty()) {
+    pass.error = "A subcommand is required: run, start, stop, status, check, reload or reopen-logs";
+    return pass;
+  }
+  const CLI::App& verb = *app.get_subcommands().front();
+  command.verb = verb_named(verb.get_name());
+  command.arguments = arguments;
+  if (is_about_options(command.verb)) fit_default_sizes(command.options.pool, verb);
+  take_stock(verb, pass);
   complete(command);
-  return {.command = std::move(command), .text = {}, .code = ExitCode::ok};
+  pass.command = std::move(command);
+  return pass;
+}
+
+/// The content of a configuration file, or why it cannot be read.
+struct FileRead {
+  std::string content;
+  std::string error;
+};
+
+FileRead read_config_file(const std::string& path) {
+  constexpr std::size_t longest = 1 << 20;
+  FileRead read;
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error) || std::filesystem::is_other(path, error)) {
+    read.error = "is no file";
+    return read;
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    read.error = std::strerror(errno);
+    return read;
+  }
+  read.content.resize(longest);
+  file.read(read.content.data(), static_cast<std::streamsize>(longest));
+  read.content.resize(static_cast<std::size_t>(file.gcount()));
+  if (read.content.size() == longest) read.error = "is larger than 1 MiB";
+  return read;
+}
+
+/// The entry as arguments of a command line.
+void append_arguments(std::vector<std::string>& arguments, const ConfigEntry& entry) {
+  for (const std::string& value : entry.values) {
+    // In one, whatever it begins with; CLI11 takes the next for the value of "--name=".
+    if (value.empty()) {
+      arguments.insert(arguments.end(), {"--" + entry.name, value});
+    } else {
+      arguments.push_back("--" + entry.name + "=" + value);
+    }
+  }
+}
+
+/// What is wrong with an entry by itself; empty when nothing is.
+std::string find_fault(const ConfigEntry& entry, const Pass& command_line) {
+  const auto& known = command_line.known;
+  if (std::find(known.begin(), known.end(), entry.name) == known.end()) {
+    const std::string nearest = nearest_name(entry.name, known);
+    return "unknown option '" + entry.name + "'" +
+           (nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+  }
+  if (entry.values.empty()) return entry.name + " has no value";
+  if (entry.name == "listen") {
+    for (const std::string& address : entry.values) {
+      const sys::ResolvedAddresses resolved = sys::resolve(address);
+      if (resolved.malformed) return resolved.error;
+    }
+  }
+  std::vector<std::string> alone{"forkechod", "run"};
+  append_arguments(alone, entry);
+  return parse_arguments(alone).error;
+}
+
+/// The command line with what the file says between the verb and the options, or the error.
+Parsed parse_with_config(const Pass& command_line) {
+  const CommandLine& command = *command_line.command;
+  const auto fail = [&](unsigned line, const std::string& error) {
+    const std::string where = line == 0 ? ": " : ":" + std::to_string(line) + ": ";
+    return failure(ExitCode::config, command.config + where + error);
+  };
+  const FileRead file = read_config_file(command.config);
+  if (!file.error.empty()) return fail(0, "the configuration file cannot be read: " + file.error);
+  const ConfigText text = parse_config(file.content);
+  if (!text.error.empty()) return fail(text.error_line, text.error);
+
+  std::vector<std::string> arguments{command.arguments[0], command.arguments[1]};
+  std::set<std::string> said;
+  for (const ConfigEntry& entry : text.entries) {
+    // Of a daemon's file the other verbs need to know where it listens to them.
+    if (!is_about_options(command.verb) && entry.name != "control") continue;
+    if (const std::string wrong = find_fault(entry, command_line); !wrong.empty())
+      return fail(entry.line, wrong);
+    if (!said.insert(entry.name).second && command_line.single_valued.contains(entry.name))
+      return fail(entry.line, entry.name + " is there twice");
+    if (!command_line.given.contains(entry.name)) append_arguments(arguments, entry);
+  }
+  arguments.insert(arguments.end(), command.arguments.begin() + 2, command.arguments.end());
+  Pass merged = parse_arguments(arguments);
+  if (!merged.command) return fail(0, merged.error);
+  if (const std::string wrong = find_contradiction(merged.command->options); !wrong.empty())
+    return fail(0, wrong);
+  merged.command->arguments = command.arguments;
+  for (const std::string& name : said) {
+    if (!command_line.given.contains(name)) merged.command->from_config.push_back(name);
+  }
+  return {.command = std::move(merged.command), .text = {}, .code = ExitCode::ok};
+}
+
+}  // namespace
+
+std::string find_contradiction(const Options& options) {
+  const PoolSizes& pool = options.pool;
+  if (pool.max == 0) return "--pool-max 0: a pool needs a worker";
+  if (pool.min_spare == 0) return "--pool-min-spare 0: nobody would be there to accept";
+  if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
+  if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
+  if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
+  if (options.listen.size() > max_listeners)
+    return "more than " + std::to_string(max_listeners) + " --listen addresses";
+  return {};
+}
+
+std::string find_unusable(const Options& options) {
+  std::set<std::string> seen;
+  for (const std::string& text : options.listen) {
+    const sys::ResolvedAddresses resolved = sys::resolve(text);
+    if (!resolved.error.empty()) return resolved.error;
+    const std::string address = resolved.addresses.front().to_string();
+    if (!address.ends_with(":0") && !seen.insert(address).second)
+      return "--listen " + address + " is there twice";
+  }
+  return {};
+}
+
+Parsed parse_command_line(int argc, const char* const* argv) {
+  return parse_command_line(std::vector<std::string>(argv, argv + argc));
+}
+
+Parsed parse_command_line(const std::vector<std::string>& arguments) {
+  Pass pass = parse_arguments(arguments);
+  if (pass.text) return {.command = std::nullopt, .text = *pass.text, .code = ExitCode::ok};
+  if (!pass.command) return failure(ExitCode::usage, pass.error);
+  if (!pass.command->config.empty()) {
+    // Alone, a contradiction is the command line's own.
+    Parsed parsed = parse_with_config(pass);
+    if (parsed.command) return parsed;
+    const std::string wrong = find_contradiction(pass.command->options);
+    return wrong.empty() ? parsed : failure(ExitCode::usage, wrong);
+  }
+  if (const std::string wrong = find_contradiction(pass.command->options); !wrong.empty())
+    return failure(ExitCode::usage, wrong);
+  return {.command = std::move(pass.command), .text = {}, .code = ExitCode::ok};
 }
 
 }  // namespace forkecho::server

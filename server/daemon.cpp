@@ -20,6 +20,8 @@ namespace forkecho::server {
 namespace {
 
 constexpr auto answer_time = std::chrono::seconds(10);
+/// For what takes the daemon some time; its own bounds are shorter.
+constexpr auto patience = std::chrono::seconds(60);
 
 /// What the daemon tells `start`, once: how it went, and the line for the user.
 struct Report {
@@ -101,6 +103,19 @@ void stop_daemon(const std::string& control, bool now, sys::Deadline deadline) {
         ExitCode::system,
         "the daemon still drains; wait longer (--timeout), or end it with 'forkechod stop --now'");
   }
+}
+
+void ask_daemon(const std::string& control, const std::string& request) {
+  constexpr std::string_view refusal = "error: ";
+  constexpr std::string_view bad_config = "configuration: ";
+  std::string answer = ControlClient(control).ask(request, sys::Deadline::after(patience));
+  while (answer.ends_with('\n')) answer.pop_back();
+  if (answer == "ok") return;
+  std::string_view line = answer;
+  if (line.starts_with(refusal)) line.remove_prefix(refusal.size());
+  const bool config = line.starts_with(bad_config);
+  if (config) line.remove_prefix(bad_config.size());
+  throw FatalError(config ? ExitCode::config : ExitCode::system, std::string(line));
 }
 
 std::string daemon_status(const std::string& control, bool json) {

@@ -20,6 +20,11 @@ void start_daemon(const Options& options, Inheritance inherited = {});
 /// the deadline.
 void stop_daemon(const std::string& control, bool now, sys::Deadline deadline);
 
+/// Asks the daemon at `control` for something (`reload`, ...: control_socket.h) and returns once it
+/// is done. Throws FatalError: with the daemon's own line when it cannot do it (config for a
+/// configuration that cannot be used, else system), unavailable when nobody answers.
+void ask_daemon(const std::string& control, const std::string& request);
+
 /// The daemon's status: JSON on one line, or text for a person.
 std::string daemon_status(const std::string& control, bool json);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <exception>
@@ -21,6 +22,16 @@ void print(const std::string& text) {
     sys::throw_errno(errno, "cannot write standard output");
 }
 
+void check(const CommandLine& command) {
+  const std::string wrong = find_unusable(command.options);
+  const auto& said = command.from_config;
+  const bool by_file = std::find(said.begin(), said.end(), "listen") != said.end();
+  if (!wrong.empty())
+    throw FatalError(by_file ? ExitCode::config : ExitCode::usage,
+                     (by_file ? command.config + ": " : "") + wrong);
+  print("the configuration can be used\n");
+}
+
 void execute(const CommandLine& command, Inheritance inherited) {
   switch (command.verb) {
     case Verb::run:
@@ -35,6 +46,12 @@ void execute(const CommandLine& command, Inheritance inherited) {
                              : sys::Deadline::after(command.timeout));
     case Verb::status:
       return print(daemon_status(command.control, command.json));
+    case Verb::check:
+      return check(command);
+    case Verb::reload:
+      return ask_daemon(command.control, "reload");
+    case Verb::reopen_logs:
+      return ask_daemon(command.control, "reopen-logs");
   }
 }
 

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "server/listener.h"
+#include "tests/support/temp_dir.h"
 
 namespace forkecho::server {
 namespace {
@@ -33,6 +35,9 @@ TEST(CommandLine, Verbs) {
   EXPECT_EQ(parse({"start"}).command->verb, Verb::start);
   EXPECT_EQ(parse({"stop"}).command->verb, Verb::stop);
   EXPECT_EQ(parse({"status"}).command->verb, Verb::status);
+  EXPECT_EQ(parse({"check"}).command->verb, Verb::check);
+  EXPECT_EQ(parse({"reload"}).command->verb, Verb::reload);
+  EXPECT_EQ(parse({"reopen-logs"}).command->verb, Verb::reopen_logs);
 }
 
 TEST(CommandLine, TheDefaultsAreThoseOfTheContract) {
@@ -191,6 +196,143 @@ TEST(FindContradiction, TooManyListeners) {
   EXPECT_EQ(find_contradiction(options), "");
   options.listen.emplace_back("127.0.0.1:0");
   EXPECT_THAT(find_contradiction(options), HasSubstr("16"));
+}
+
+// --- The configuration file
+
+class ConfigurationFile : public testing::Test {
+ protected:
+  std::string file_with(const std::string& text) const {
+    std::ofstream(path_) << text;
+    return path_;
+  }
+  Parsed parse_with(const std::string& text, std::vector<std::string> arguments = {},
+                    const std::string& verb = "run") const {
+    arguments.insert(arguments.begin(), {"forkechod", verb, "--config", file_with(text)});
+    return parse_command_line(arguments);
+  }
+  Options options_with(const std::string& text, std::vector<std::string> arguments = {}) const {
+    const Parsed parsed = parse_with(text, std::move(arguments));
+    EXPECT_TRUE(parsed.command) << parsed.text;
+    return parsed.command ? parsed.command->options : Options{};
+  }
+
+  tests::TempDir directory_;
+  const std::string path_ = directory_.path("forkechod.conf");
+};
+
+TEST_F(ConfigurationFile, HasTheNamesOfTheOptions) {
+  const Options options = options_with(
+      "mode = pool\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]\nlisten = unix:/x\n"
+      "idle-timeout = 2m\nmax-connections = 5\nlog-level = debug\ncontrol = /c.sock\n"
+      "pool-max = 3\n");
+  EXPECT_EQ(options.mode, Mode::pool);
+  EXPECT_EQ(options.listen, (std::vector<std::string>{"127.0.0.1:1", "[::1]:2", "unix:/x"}));
+  EXPECT_EQ(options.timeouts.idle, 2min);
+  EXPECT_EQ(options.max_connections, 5U);
+  EXPECT_EQ(options.log.level, log::Level::debug);
+  EXPECT_EQ(options.control, "/c.sock");
+  EXPECT_EQ(options.pidfile, "/c.pid");
+  EXPECT_EQ(options.pool.max, 3U);
+  EXPECT_LE(options.pool.start, 3U) << "sizes that nobody gave follow those that the file gave";
+}
+
+TEST_F(ConfigurationFile, TheCommandLineWins) {
+  const std::string text = "mode = pool\nlisten = 127.0.0.1:1\nslots = 5\n";
+  const Options options = options_with(text, {"--mode", "event", "--listen", "127.0.0.1:2"});
+  EXPECT_EQ(options.mode, Mode::event);
+  EXPECT_EQ(options.listen, std::vector<std::string>{"127.0.0.1:2"});
+  EXPECT_EQ(options.status_slots, 5U);
+  const Parsed parsed = parse_with(text, {"--mode", "event"});
+  EXPECT_EQ(parsed.command->from_config, (std::vector<std::string>{"listen", "slots"}));
+  EXPECT_EQ(parsed.command->config, path_);
+}
+
+TEST_F(ConfigurationFile, CanBeReadAgain) {
+  const Parsed first = parse_with("slots = 5\n", {"--mode", "event"});
+  file_with("slots = 6\n");
+  const Parsed second = parse_command_line(first.command->arguments);
+  ASSERT_TRUE(second.command) << second.text;
+  EXPECT_EQ(second.command->options.status_slots, 6U);
+  EXPECT_EQ(second.command->options.mode, Mode::event);
+}
+
+TEST_F(ConfigurationFile, OtherVerbsTakeTheControlSocketFromIt) {
+  const std::string text = "mode = pool\ncontrol = /c.sock\nno-such-thing = 1\n";
+  for (const char* verb : {"stop", "status", "reload", "reopen-logs"}) {
+    const Parsed parsed = parse_with(text, {}, verb);
+    ASSERT_TRUE(parsed.command) << parsed.text;
+    EXPECT_EQ(parsed.command->control, "/c.sock");
+  }
+  EXPECT_EQ(parse_with(text, {"--control", "/d"}, "stop").command->control, "/d");
+}
+
+/// One line that names the file and the line, and exit code 78.
+TEST_F(ConfigurationFile, MistakesInItAreToldByLine) {
+  struct Case {
+    const char* text;
+    const char* said;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"mode = fork\nmax-conections = 5\n",
+            ":2: unknown option 'max-conections'; did you mean 'max-connections'?"},
+           {"colour = red\n", ":1: unknown option 'colour' (see"},
+           {"config = /other\n", ":1: unknown option 'config'"},
+           {"help = true\n", ":1: unknown option 'help'"},
+           {"mode = thread\n", ":1: --mode: 'thread' is not one of"},
+           {"mode\n", ":1: --mode"},
+           {"mode = []\n", ":1: mode has no value"},
+           {"mode = fork\n\nmode = pool\n", ":3: mode is there twice"},
+           {"mode = [fork, pool]\n", ":1: --mode"},
+           {"backlog = 0\n", ":1: --backlog"},
+           {"backlog = many\n", ":1: --backlog"},
+           {"idle-timeout = \"\"\n", ":1: --idle-timeout"},
+           {"idle-timeout = -5s\n", ":1: --idle-timeout: '-5s'"},
+           {"listen = nonsense\n", ":1: 'nonsense'"},
+           {"slots = 1\nlisten = \"127.0.0.1:99999\"\n", ":2: "},
+           {"[run]\nmode = fork\n", ":1: sections"},
+           {"pool-max = 4\npool-start = 5\n", ": --pool-start is larger than --pool-max"},
+           {"m\x1b"
+            "ode = fork\n",
+            ":1: unknown option 'm ode'; did you mean 'mode'?"},
+       }) {
+    const Parsed parsed = parse_with(c.text);
+    SCOPED_TRACE(parsed.text);
+    EXPECT_FALSE(parsed.command) << c.text;
+    EXPECT_EQ(parsed.code, ExitCode::config);
+    EXPECT_THAT(parsed.text, HasSubstr(path_));
+    EXPECT_THAT(parsed.text, HasSubstr(c.said));
+    EXPECT_EQ(std::count(parsed.text.begin(), parsed.text.end(), '\n'), 1);
+  }
+}
+
+TEST_F(ConfigurationFile, WhatCannotBeReadIsAnErrorOfTheConfiguration) {
+  for (const std::string& path :
+       {directory_.path("none"), directory_.path(""), std::string("/dev/zero")}) {
+    const Parsed parsed = parse_command_line({"forkechod", "run", "--config", path});
+    EXPECT_EQ(parsed.code, ExitCode::config);
+    EXPECT_THAT(parsed.text, HasSubstr(path));
+    EXPECT_EQ(std::count(parsed.text.begin(), parsed.text.end(), '\n'), 1) << parsed.text;
+  }
+}
+
+TEST_F(ConfigurationFile, MistakesOnTheCommandLineStayThose) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"--mode", "thread"}, {"--pool-max", "4", "--pool-start", "5"}, {"--nonsense"}}) {
+    EXPECT_EQ(parse_with("slots = 5\n", arguments).code, ExitCode::usage) << arguments[0];
+  }
+  // Right by itself, and so is the file.
+  EXPECT_EQ(parse_with("pool-start = 5\n", {"--pool-max", "4"}).code, ExitCode::config);
+}
+
+TEST(FindUnusable, AddressesThatCannotBeResolvedOrAreThereTwice) {
+  Options options;
+  options.listen = {"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:9001", "[::1]:9001", "unix:/x"};
+  EXPECT_EQ(find_unusable(options), "");
+  options.listen.emplace_back("localhost:9001");
+  EXPECT_THAT(find_unusable(options), HasSubstr("twice"));
+  options.listen = {"no-such-host.invalid:9001"};
+  EXPECT_THAT(find_unusable(options), HasSubstr("no-such-host.invalid"));
 }
 
 }  // namespace
