@@ -171,6 +171,8 @@ void fit_default_sizes(PoolSizes& sizes, const CLI::App& app) {
 void complete(CommandLine& command) {
   Options& options = command.options;
   options.control = command.control;
+  options.config = command.config;
+  options.command_line = command.arguments;
   if (options.pidfile.empty()) options.pidfile = beside_control(command.control, ".pid");
   if (command.verb == Verb::start && options.log.file.empty()) {
     options.log.file = beside_control(command.control, ".log");
@@ -336,8 +338,7 @@ std::string find_fault(const ConfigEntry& entry, const Pass& command_line) {
   if (entry.values.empty()) return entry.name + " has no value";
   if (entry.name == "listen") {
     for (const std::string& address : entry.values) {
-      const sys::ResolvedAddresses resolved = sys::resolve(address);
-      if (resolved.malformed) return resolved.error;
+      if (std::string wrong = sys::find_malformation(address); !wrong.empty()) return wrong;
     }
   }
   std::vector<std::string> alone{"forkechod", "run"};
@@ -373,7 +374,7 @@ Parsed parse_with_config(const Pass& command_line) {
   if (!merged.command) return fail(0, merged.error);
   if (const std::string wrong = find_contradiction(merged.command->options); !wrong.empty())
     return fail(0, wrong);
-  merged.command->arguments = command.arguments;
+  merged.command->arguments = merged.command->options.command_line = command.arguments;
   for (const std::string& name : said) {
     if (!command_line.given.contains(name)) merged.command->from_config.push_back(name);
   }

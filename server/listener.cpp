@@ -135,6 +135,10 @@ bool Listener::is_nonblocking() const {
   return (check_syscall(fcntl(socket_.get(), F_GETFL), "F_GETFL") & O_NONBLOCK) != 0;
 }
 
+void Listener::set_backlog(int backlog) const {
+  check_syscall(listen(socket_.get(), backlog), "listen");
+}
+
 bool Listener::has_waiting_client() const {
   pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
   // A listener that was shut down reports POLLHUP; nobody waits there.

@@ -66,6 +66,8 @@ class Listener {
 
   AcceptResult accept() const;
   void set_nonblocking() const;
+  /// From now on the kernel queues so many clients; those that it has are kept.
+  void set_backlog(int backlog) const;
   bool is_nonblocking() const;
   /// Children forked from now on cannot accept, and are cheaper by a mapping.
   void keep_from_children() const { demands_.memory().keep_from_children(); }

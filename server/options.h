@@ -65,6 +65,9 @@ struct Options {
   std::string pidfile;
   log::Options log;
   std::size_t status_slots = 1000;
+  /// What these options were read from, to read it again; empty in tests.
+  std::vector<std::string> command_line;
+  std::string config;  // path of the configuration file that it names; empty: none
 };
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under

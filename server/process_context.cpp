@@ -41,6 +41,7 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   setpgid(0, 0);
   mp::die_with_parent(context.supervisor);
   sys::set_process_title("forkechod: " + std::string(title));
+  log::use_relay();
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
   close_all_but(std::move(kept));

@@ -21,7 +21,9 @@
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
+#include "server/log_relay.h"
 #include "server/pid_file.h"
+#include "server/reload.h"
 #include "server/service_manager.h"
 #include "server/status.h"
 
@@ -110,11 +112,12 @@ class Supervisor {
         tick_(context_) {
     control_.emplace(context_, options.control,
                      [this](const std::string& request, const ControlSocket::Reply& reply) {
-                       reply(answer(request));
+                       answer(request, reply);
                      });
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
+    log::set_relay(log_relay_.writer());
     mp::adopt_orphans();
     raise_descriptor_limit();
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
@@ -130,6 +133,7 @@ class Supervisor {
     schedule_tick();
     while (!over()) context_.run_one();
     for (const Listener& listener : listeners_) listener.remove_path();
+    log_relay_.pass_on_all();
     log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
@@ -151,13 +155,46 @@ class Supervisor {
   void listen_for_other_signals() {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      if (number == SIGCHLD) {
-        reap();
-      } else {
-        log::info("signal {} has no effect in this version", number);
-      }
+      act_on(number);
       listen_for_other_signals();
     });
+  }
+
+  void act_on(int signal) {
+    switch (signal) {
+      case SIGCHLD:
+        return reap();
+      case SIGHUP:
+        return begin_reload({});
+      case SIGUSR1:
+        reopen_logs();
+        return;
+      default:
+        log::info("signal {} has no effect in this version", signal);
+    }
+  }
+
+  void begin_reload(Reload::Answer answer) {
+    reload_.ask(std::move(answer));
+    schedule_tick();
+  }
+
+  /// The answer for the control socket. It alone has the file open, see log_relay.h.
+  std::string reopen_logs() {
+    const std::string& file = generations_.options().log.file;
+    if (file.empty()) {
+      log::info("the log goes to standard error: there is no file to open anew");
+      return "ok\n";
+    }
+    log_relay_.pass_on_all();
+    try {
+      log::reopen(file);
+    } catch (const std::system_error& error) {
+      log::error("{}; the old one stays in use", error.what());
+      return "error: " + std::string(error.what()) + "; the old one stays in use\n";
+    }
+    log::info("the log file was opened anew; no process writes to the old one any more");
+    return "ok\n";
   }
 
   void reap() {
@@ -175,7 +212,7 @@ class Supervisor {
 
   Clock::duration time_to_next_tick() const {
     if (state_ >= State::draining) return drain_tick;
-    if (generations_.is_replacing()) return replacing_tick;
+    if (reload_.is_busy()) return replacing_tick;
     if (generations_.is_busy()) return busy_tick;
     return std::min<Clock::duration>(quiet_tick, manager_.longest_pause());
   }
@@ -197,6 +234,7 @@ class Supervisor {
         break;
       case State::running:
         generations_.maintain();
+        reload_.keep_going();
         break;
       case State::draining:
         keep_draining();
@@ -215,6 +253,7 @@ class Supervisor {
     const State before = state_;
     state_ = next_state(before, event);
     if (state_ == before) return;
+    if (state_ >= State::draining) reload_.give_up();
     switch (state_) {
       case State::starting:
         break;
@@ -305,8 +344,14 @@ class Supervisor {
     generations_.kill_all();
   }
 
-  std::string answer(const std::string& request) {
+  void answer(const std::string& request, const ControlSocket::Reply& reply) {
+    if (request == "reload") return begin_reload(reply);
+    reply(answer_at_once(request));
+  }
+
+  std::string answer_at_once(const std::string& request) {
     if (request == "status") return to_json(status()).dump() + "\n";
+    if (request == "reopen-logs") return reopen_logs();
     if (request == "stop" || request == "stop now") {
       // Asking twice to stop is no impatience, unlike a second signal: only "now" is.
       if (request == "stop now") {
@@ -350,6 +395,8 @@ class Supervisor {
   asio::signal_set signals_;
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
+  LogRelay log_relay_{context_, [](std::string_view lines) { log::append(lines); }};
+  Reload reload_{generations_, listeners_};
   std::optional<ControlSocket> control_;
   ServiceManager manager_ = ServiceManager::of_environment(ServiceManager::Origin::started);
   State state_ = State::starting;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <climits>
 #include <memory>
 
 #include "common/log/escape.h"
@@ -20,14 +21,32 @@ namespace {
 /// Writes each formatted line with one write(2). O_APPEND places it whole behind the others.
 class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit DescriptorSink(sys::Descriptor file) : file_(std::move(file)) {}
-  int descriptor() const { return file_ ? file_.get() : STDERR_FILENO; }
+  DescriptorSink(sys::Descriptor file, bool has_file)
+      : file_(std::move(file)), has_file_(has_file) {}
+  int descriptor() const { return relay_ >= 0 ? relay_ : file_ ? file_.get() : STDERR_FILENO; }
   std::uint64_t dropped() const { return dropped_; }
+  bool has_file() const { return has_file_; }
+  void reopen(const sys::Descriptor& file) {
+    sys::check_syscall(dup3(file.get(), file_.get(), O_CLOEXEC), "dup3");
+  }
+  void use_relay(int relay) {
+    relay_ = relay;
+    file_.reset();
+  }
+  void append(std::string_view lines) {
+    const auto written =
+        sys::retry_on_interrupt([&] { return ::write(descriptor(), lines.data(), lines.size()); });
+    if (written != static_cast<ssize_t>(lines.size())) ++dropped_;
+  }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
+    if (relay_ >= 0 && line.size() > PIPE_BUF) {  // it would be no longer one piece
+      line.resize(PIPE_BUF);
+      line[PIPE_BUF - 1] = '\n';
+    }
     const auto written =
         sys::retry_on_interrupt([&] { return ::write(descriptor(), line.data(), line.size()); });
     if (written != static_cast<ssize_t>(line.size())) ++dropped_;
@@ -36,6 +55,8 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
 
  private:
   sys::Descriptor file_;
+  const bool has_file_;  // not standard error
+  int relay_ = -1;       // in a child, where there is one
   std::uint64_t dropped_ = 0;
 };
 
@@ -78,17 +99,20 @@ spdlog::level::level_enum to_spdlog(Level level) {
 struct State {
   std::shared_ptr<DescriptorSink> sink;
   std::unique_ptr<spdlog::logger> logger;
+  int relay = -1;
 };
+
+sys::Descriptor open_file(const std::string& file) {
+  return sys::Descriptor(
+      sys::check_syscall(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
+                         "cannot open the log file '" + file + "'"));
+}
 
 State make_state(const Options& options) {
   sys::Descriptor file;
-  if (!options.file.empty()) {
-    file.reset(sys::check_syscall(
-        ::open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640),
-        "cannot open the log file '" + options.file + "'"));
-  }
+  if (!options.file.empty()) file = open_file(options.file);
   State state;
-  state.sink = std::make_shared<DescriptorSink>(std::move(file));
+  state.sink = std::make_shared<DescriptorSink>(std::move(file), !options.file.empty());
   state.sink->set_formatter(make_formatter(options.format));
   state.logger = std::make_unique<spdlog::logger>("forkecho", state.sink);
   state.logger->set_level(to_spdlog(options.level));
@@ -118,6 +142,22 @@ std::optional<Format> parse_format(std::string_view name) {
 
 void open(const Options& options) {
   state() = make_state(options);
+}
+void configure(Level level, Format format) {
+  state().sink->set_formatter(make_formatter(format));
+  state().logger->set_level(to_spdlog(level));
+}
+void reopen(const std::string& file) {
+  if (state().sink->has_file()) state().sink->reopen(open_file(file));
+}
+void append(std::string_view lines) {
+  state().sink->append(lines);
+}
+void set_relay(int relay) {
+  state().relay = relay;
+}
+void use_relay() {
+  if (state().relay >= 0 && state().sink->has_file()) state().sink->use_relay(state().relay);
 }
 bool enabled(Level level) {
   return state().logger->should_log(to_spdlog(level));

@@ -32,6 +32,21 @@ std::optional<Format> parse_format(std::string_view name);  // text, json
 
 /// Throws std::system_error when the file cannot be opened for appending.
 void open(const Options& options);
+/// From now on; the file stays.
+void configure(Level level, Format format);
+/// Lines go to `file` from now on, under the number that the old file had, which is closed. Throws
+/// std::system_error when it cannot be opened: then nothing has changed. Of no effect on a log on
+/// standard error.
+void reopen(const std::string& file);
+/// Writes lines that another has formatted, each with its end, as they are.
+void append(std::string_view lines);
+
+/// A program may keep its log file to its first process: children write to `relay` (not blocking;
+/// one line, of at most PIPE_BUF bytes, a write), and that process passes on what comes there by
+/// append. Set before the fork; of no effect on a log on standard error.
+void set_relay(int relay);
+/// In a child: closes the file, lines go to the relay. Of no effect where there is none.
+void use_relay();
 bool enabled(Level level);
 void write(Level level, std::string_view message);
 /// The descriptor that lines go to.

@@ -49,6 +49,11 @@ ResolvedAddresses failure(std::string error, bool malformed) {
   return {.addresses = {}, .error = std::move(error), .malformed = malformed};
 }
 
+ResolvedAddresses no_address(std::string_view text) {
+  return failure(
+      "'" + std::string(text) + "' is no address; write HOST:PORT, [IPV6]:PORT or unix:PATH", true);
+}
+
 ResolvedAddresses resolve_unix(std::string_view path) {
   if (path.empty())
     return failure("'unix:' needs a path, such as unix:/run/forkecho/echo.sock", true);
@@ -150,15 +155,14 @@ std::string SocketAddress::to_string() const {
 }
 
 ResolvedAddresses resolve(std::string_view text) {
-  if (text.substr(0, unix_prefix.size()) == unix_prefix)
-    return resolve_unix(text.substr(unix_prefix.size()));
+  if (text.starts_with(unix_prefix)) return resolve_unix(text.substr(unix_prefix.size()));
   const auto target = split_host_port(text);
-  if (!target) {
-    return failure(
-        "'" + std::string(text) + "' is no address; write HOST:PORT, [IPV6]:PORT or unix:PATH",
-        true);
-  }
-  return resolve_internet(*target);
+  return target ? resolve_internet(*target) : no_address(text);
+}
+
+std::string find_malformation(std::string_view text) {
+  if (text.starts_with(unix_prefix)) return resolve_unix(text.substr(unix_prefix.size())).error;
+  return split_host_port(text) ? std::string() : no_address(text).error;
 }
 
 }  // namespace forkecho::sys

@@ -51,5 +51,8 @@ struct ResolvedAddresses {
 /// Parses and resolves `text`. An empty host or "*" is the IPv4 wildcard. Never throws. Blocks for
 /// as long as the resolver does when the host is a name.
 ResolvedAddresses resolve(std::string_view text);
+/// What is wrong with the text itself, whatever a resolver would say; empty when nothing is. Asks
+/// nobody and does not block.
+std::string find_malformation(std::string_view text);
 
 }  // namespace forkecho::sys

@@ -95,5 +95,12 @@ TEST(SocketAddress, AnUnnamedUnixPeerHasNoPath) {
   EXPECT_EQ(SocketAddress::peer(one.get()).to_string(), "unix:");
 }
 
+TEST(FindMalformation, AsksNobody) {
+  for (const char* right : {"127.0.0.1:1", "[::1]:1", "unix:/x", "*:1", "no-such-host.invalid:1"})
+    EXPECT_EQ(find_malformation(right), "") << right;
+  for (const char* wrong : {"", "nonsense", "127.0.0.1:99999", "::1:1", "unix:"})
+    EXPECT_NE(find_malformation(wrong), "") << wrong;
+}
+
 }  // namespace
 }  // namespace forkecho::sys
