@@ -133,13 +133,16 @@ class Acceptor {
     std::array<pollfd, max_listeners + 1> entries;
     std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    // Asked once, and in this order: the answers may be others a moment later, and a wait for what
+    // has happened already would have no end.
+    const Deadline deadline = wait_deadline();
     if (may_accept()) {
       for (const Listener& listener : listeners_) {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
     sys::retry_on_interrupt(
-        [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+        [&] { return poll(entries.data(), count, deadline.poll_timeout_ms()); });
     signals_pending_ = entries[0].revents != 0;
     clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
@@ -149,7 +152,8 @@ class Acceptor {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     // Room that others make is not announced by a signal.
-    if (!retired_ && !may_accept() && served_elsewhere() + elders_.size() > 0)
+    const bool others_make_room = !elders_.empty() || served_elsewhere() > 0;
+    if (others_make_room && !retired_ && !may_accept())
       deadline = earlier(deadline, Deadline::after(room_poll));
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());

@@ -22,26 +22,35 @@ std::size_t mapped(std::size_t bytes) {
   return std::max<std::size_t>(bytes, 1);
 }
 
-/// A wish for mmap: behind the program's own data, where a child that writes to the mapping finds
-/// the page tables that it has anyway; elsewhere it would need up to three more pages of them. The
-/// kernel places the mapping elsewhere when the room is taken.
-void* place_near_program(std::size_t bytes) {
+void* map(std::uintptr_t place, std::size_t bytes, int flags) {
+  return mmap(reinterpret_cast<void*>(place), bytes, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+/// Behind the program's own data, where a child that writes to the mapping finds the page tables
+/// that it has anyway; elsewhere it would need up to three more pages of them. The room there is
+/// gone through again and again, past what is taken, so that a program that makes and gives back
+/// memory for years still finds its place. Elsewhere when there is no room.
+void* map_near_program(std::size_t bytes) {
   constexpr std::uintptr_t near = std::uintptr_t{64} << 20;
+  constexpr int tries = 64;
   const std::uintptr_t page = page_size();
   const auto first = (reinterpret_cast<std::uintptr_t>(&_end) + page - 1) / page * page;
+  const std::uintptr_t room = (bytes + page - 1) / page * page;
   static std::uintptr_t next = first;
-  const std::uintptr_t place = next;
-  if (place + bytes > first + near) return nullptr;
-  next += (bytes + page - 1) / page * page;
-  return reinterpret_cast<void*>(place);
+  for (int i = 0; i < tries && room <= near; ++i) {
+    const std::uintptr_t place = next + room > first + near ? first : next;
+    next = place + room;
+    void* mapping = map(place, bytes, MAP_FIXED_NOREPLACE);
+    if (mapping != MAP_FAILED || errno != EEXIST) return mapping;
+  }
+  return map(0, bytes, 0);
 }
 
 }  // namespace
 
 SharedMemory::SharedMemory(std::size_t bytes)
-    : data_(mmap(place_near_program(mapped(bytes)), mapped(bytes), PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0)),
-      bytes_(bytes) {
+    : data_(map_near_program(mapped(bytes))), bytes_(bytes) {
   if (data_ == MAP_FAILED)
     sys::throw_errno(errno, "mmap of " + std::to_string(bytes) + " shared bytes");
 }

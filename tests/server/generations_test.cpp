@@ -314,7 +314,16 @@ TEST(Generations, OneThatDoesNotHearIsNotWaitedForForEver) {
   daemon.served_client();
   const auto old = tests::children_of(getpid());
   ASSERT_TRUE(tests::stop_all(old));
-  EXPECT_EQ(daemon.replace(), "");
+  daemon.begin_to_replace();
+  EXPECT_TRUE(daemon.until([&] { return daemon->views().size() == 2; }));
+  // The new one does not accept while the old one might: the limit would not hold.
+  const sys::Descriptor waiting = daemon.connect();
+  EXPECT_TRUE(tests::send_all(waiting.get(), "hello"));
+  const auto end = sys::Deadline::after(200ms);
+  while (!end.passed() && !daemon.outcome()) daemon.tick();
+  EXPECT_FALSE(!daemon.outcome() && Daemon::is_answered(waiting));
+  EXPECT_TRUE(daemon.until([&] { return daemon.outcome() == ""; }));
+  EXPECT_TRUE(daemon.until([&] { return Daemon::is_answered(waiting); }));
   daemon.served_client();
   for (const pid_t pid : old) kill(pid, SIGCONT);
   EXPECT_TRUE(daemon.until([&] { return daemon->views().size() == 1; }));

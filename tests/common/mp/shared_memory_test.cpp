@@ -7,8 +7,11 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "tests/support/child.h"
+
+extern "C" char _end;  // NOLINT: the linker's name for the end of the program's data (end(3))
 
 namespace forkecho::mp {
 namespace {
@@ -41,6 +44,24 @@ TEST(SharedMemory, MayBeEmpty) {
 
 TEST(SharedMemory, MoreThanThereIsIsAnError) {
   EXPECT_THROW(SharedMemory(std::size_t{1} << 60), std::system_error);
+}
+
+/// A child that writes to it finds the page tables that it has anyway, also in a program that has
+/// made and given back memory for a long time.
+TEST(SharedMemory, ItsPlaceIsNearTheProgramsOwnData) {
+  const auto is_near = [](const SharedMemory& memory) {
+    const auto place = reinterpret_cast<std::uintptr_t>(memory.data());
+    const auto program = reinterpret_cast<std::uintptr_t>(&_end);
+    return place > program && place - program < std::uintptr_t{65} << 20;
+  };
+  if (!is_near(SharedMemory(1))) GTEST_SKIP() << "this kernel places it elsewhere";
+  std::vector<SharedMemory> kept;
+  for (int i = 0; i < 500; ++i) {
+    const SharedMemory passing(1'300'000);
+    EXPECT_TRUE(is_near(passing)) << i;
+    if (i % 20 == 0) kept.emplace_back(5'000);
+  }
+  for (const SharedMemory& memory : kept) EXPECT_TRUE(is_near(memory));
 }
 
 TEST(SharedMemory, AMoveKeepsTheMapping) {
