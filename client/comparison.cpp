@@ -32,7 +32,7 @@ Count sum_of_context_switches(const std::vector<ServerSample>& samples) {
 
 }  // namespace
 
-void DesignSlices::add(RunResult run, std::optional<ServerSample> server) {
+void DesignSlices::add(const RunResult& run, std::optional<ServerSample> server) {
   rates_.push_back(run.achieved_rps);
   if (run.generator.processor_full) ++saturated_;
   invalid_ = invalid_ || run.generator.broke_down;

@@ -65,7 +65,7 @@ struct Comparison {
 /// Gathers one design's slices. The first slice's run stands for the plan and the target.
 class DesignSlices {
  public:
-  void add(RunResult run, std::optional<ServerSample> server);
+  void add(const RunResult& run, std::optional<ServerSample> server);
   /// Everything but names and ratio.
   void fill_in(DesignResult& result) const;
 

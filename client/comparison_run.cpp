@@ -180,7 +180,7 @@ bool ComparisonRun::make_round(unsigned round) {
   for (Slice& slice : slices) {
     plan_as_run_ = slice.run.plan;
     machine_ = slice.run.machine;
-    slice.contender->slices.add(std::move(slice.run), slice.sample);
+    slice.contender->slices.add(slice.run, slice.sample);
   }
   return true;
 }

@@ -15,7 +15,7 @@
 namespace forkecho::client {
 namespace {
 
-constexpr std::size_t buffer_size = 64 * 1024;
+constexpr std::size_t buffer_size = std::size_t{64} << 10;
 constexpr std::string_view prompt = "> ";
 
 void write_all(int fd, std::string_view data) {

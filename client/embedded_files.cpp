@@ -2,6 +2,7 @@
 
 // The assembler puts the files in whole (.incbin): no generated source, no limit on a literal's
 // length. Their paths come from CMakeLists.txt.
+// NOLINTBEGIN(bugprone-macro-parentheses): the symbol is a name that is declared.
 #define FORKECHO_EMBED(symbol, path)                      \
   asm(".section .rodata\n"                                \
       ".balign 16\n"                                      \
@@ -13,6 +14,7 @@
       ".previous\n");                                     \
   extern "C" const char symbol[];                         \
   extern "C" const char symbol##_end[]
+// NOLINTEND(bugprone-macro-parentheses)
 
 FORKECHO_EMBED(forkecho_html_template, FORKECHO_HTML_TEMPLATE);
 FORKECHO_EMBED(forkecho_chart_js, FORKECHO_CHART_JS);

@@ -20,8 +20,8 @@ namespace {
 
 constexpr unsigned most_connections = 1'000'000;
 constexpr unsigned most_workers = 1024;
-constexpr std::size_t largest_request =
-    256 * 1024 * 1024;  // two of them, and their replies, are held
+constexpr std::size_t largest_request = std::size_t{256}
+                                        << 20;  // two of them, and their replies, are held
 
 struct LoadOptions {
   LoadPlan plan;

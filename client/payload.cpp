@@ -97,7 +97,7 @@ std::vector<Exchange> make_exchanges(Payload payload, Expect expect, std::size_t
 }
 
 std::vector<Exchange> make_exchanges(const LoadPlan& plan) {
-  constexpr std::size_t most_bytes = 64 * 1024 * 1024;
+  constexpr std::size_t most_bytes = std::size_t{64} << 20;
   const std::size_t count = std::clamp<std::size_t>(most_bytes / plan.size, 2, letters);
   return make_exchanges(plan.payload, plan.expect, plan.size, count);
 }

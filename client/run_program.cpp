@@ -18,6 +18,7 @@ constexpr int cannot_execute = 127;  // as a shell says it
 /// In the child: becomes the program.
 [[noreturn]] void become(const std::vector<std::string>& argv) {
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   execv(arguments[0], arguments.data());

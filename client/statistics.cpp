@@ -16,7 +16,8 @@ std::optional<double> median(std::span<const double> values) {
 std::optional<Summary> summarise(std::vector<double> rounds) {
   if (rounds.empty()) return std::nullopt;
   const auto [min, max] = std::ranges::minmax(rounds);
-  return Summary{.median = *median(rounds), .min = min, .max = max, .rounds = std::move(rounds)};
+  const double middle = *median(rounds);
+  return Summary{.median = middle, .min = min, .max = max, .rounds = std::move(rounds)};
 }
 
 std::optional<Summary> ratio_per_round(std::span<const double> values,

@@ -13,7 +13,7 @@
 namespace forkecho::client {
 namespace {
 
-constexpr std::size_t buffer_size = 64 * 1024;
+constexpr std::size_t buffer_size = std::size_t{64} << 10;
 
 void allow_as_many_descriptors_as_possible() {
   rlimit limit{};

@@ -59,12 +59,12 @@ void leave_the_terminal() {
 
 void run_in_background(const Options& options, Inheritance&& inherited, mp::Connection& starter) {
   setsid();
+  // Before anybody is forked below: whoever keeps the starter's pipes open keeps its readers
+  // waiting.
+  leave_the_terminal();
   try {
-    const auto on_ready = [&] {
-      leave_the_terminal();
-      report(starter, {});
-    };
-    run_supervisor(options, on_ready, std::move(inherited));
+    run_supervisor(
+        options, [&] { report(starter, {}); }, std::move(inherited));
   } catch (const FatalError& error) {
     fail(starter, error.code(), error.what());
   } catch (const std::system_error& error) {

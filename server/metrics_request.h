@@ -22,7 +22,7 @@ struct MetricsRequest {
   State state = State::incomplete;
   // When complete; parts of the bytes that were given.
   std::string_view method = {};
-  std::string_view path = {};  // without scheme, host and query
+  std::string_view path = {};  // without scheme, host and query; "/" where there is none
 };
 
 MetricsRequest parse_metrics_request(std::string_view received);

@@ -349,7 +349,7 @@ bool PoolCore::offer_one() {
       hear_out(offer->place);
       replace_missing();
     } else {
-      const auto reason = std::current_exception();
+      auto reason = std::current_exception();
       fail_tasks({offer->task}, [&](TaskNumber) { return reason; });
     }
   }
@@ -459,7 +459,7 @@ void PoolCore::take_message(std::size_t place, BytesView message) {
   const auto number = books_.answered(place, header.ticket);
   if (!number) throw std::logic_error("a worker answered what it was not asked");
   if (header.not_received != 0) {
-    const auto reason = std::make_exception_ptr(from.get<RemoteError>());
+    auto reason = std::make_exception_ptr(from.get<RemoteError>());
     return fail_tasks({*number}, [&](TaskNumber) { return reason; });
   }
   const auto task = tasks_.extract(*number);

@@ -53,11 +53,31 @@ class Verbs : public testing::Test {
   std::vector<pid_t> started_;
 };
 
+/// Where the first three descriptors of a process lead to.
+std::vector<std::string> standard_files_of(pid_t pid) {
+  std::vector<std::string> files;
+  for (const char* fd : {"0", "1", "2"})
+    files.push_back(
+        std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/fd/" + fd).string());
+  return files;
+}
+
 void expect_refusal(const Outcome& outcome, int exitcode, const std::string& telling) {
   EXPECT_EQ(outcome.exitcode, exitcode);
   EXPECT_EQ(outcome.out, "");
   EXPECT_TRUE(is_one_line(outcome.err)) << outcome.err;
   EXPECT_NE(outcome.err.find(telling), std::string::npos) << outcome.err;
+}
+
+/// A pipe of start's, as of `forkechod start | logger`, would otherwise never end.
+TEST_F(Verbs, NobodyBelowStartKeepsItsOutputOpen) {
+  ASSERT_EQ(start().exitcode, 0);
+  const pid_t daemon = status()["pid"];
+  const auto processes = processes_of_session(daemon);
+  ASSERT_GE(processes.size(), 2U) << "the supervisor and its acceptor";
+  const std::vector<std::string> nothing(3, "/dev/null");
+  for (const ProcessView& process : processes)
+    EXPECT_EQ(standard_files_of(process.pid), nothing) << process.pid;
 }
 
 TEST_F(Verbs, StartReturnsWhenItListensAndStopWhenItIsGone) {

@@ -1,20 +1,7 @@
-// Addresses as users write them. Names are not looked up here: no resolver is asked.
+// Addresses as users write them (names are not looked up: numeric_hosts_only.cpp).
 #include "common/sys/socket_address.h"
 
-#include <dlfcn.h>
-#include <netdb.h>
-
 #include "tests/fuzz/target.h"
-
-/// In place of glibc's.
-extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints,
-                           addrinfo** found) {
-  using Function = int (*)(const char*, const char*, const addrinfo*, addrinfo**);
-  static const auto glibc = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  addrinfo numbers_only = *hints;
-  numbers_only.ai_flags |= AI_NUMERICHOST;
-  return glibc(host, port, &numbers_only, found);
-}
 
 namespace forkecho::fuzz {
 
