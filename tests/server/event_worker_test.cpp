@@ -17,7 +17,9 @@ class EventWorkerProcess : public ServingProcess {
  public:
   explicit EventWorkerProcess(Options options = event_options(),
                               const std::vector<std::string>& addresses = {"127.0.0.1:0"})
-      : ServingProcess(std::move(options), Blocking::no, run_event_worker, addresses) {
+      : ServingProcess(
+            std::move(options), Blocking::no,
+            [](const ProcessContext& context) { run_event_worker(context); }, addresses) {
     EXPECT_TRUE(eventually([&] { return state() == SlotState::idle; }));
   }
   static Options event_options() {
