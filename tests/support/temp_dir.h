@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string>
 
 #include "common/sys/check_syscall.h"
@@ -33,10 +33,13 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// The whole file; empty when there is none.
+/// The whole file; empty when there is none. What was read until an error comes: a file of /proc
+/// whose process has ended meanwhile.
 inline std::string content_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream content;
+  content << file.rdbuf();
+  return content.str();
 }
 
 }  // namespace forkecho::tests
