@@ -139,10 +139,11 @@ class Acceptor {
     std::array<pollfd, max_listeners + 1> entries;
     std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
-    // Asked once, and in this order: the answers may be others a moment later, and a wait for what
-    // has happened already would have no end.
-    const Deadline deadline = wait_deadline();
-    if (may_accept()) {
+    // Asked once: the answer may be another a moment later, and a wait for what has happened
+    // already would have no end.
+    const bool accepts = may_accept();
+    const Deadline deadline = wait_deadline(accepts);
+    if (accepts) {
       for (const Listener& listener : listeners_) {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
@@ -161,12 +162,11 @@ class Acceptor {
     signals_pending_ = clients_wait_ = true;
   }
 
-  Deadline wait_deadline() {
+  Deadline wait_deadline(bool accepts) {
     Deadline deadline = shortage_.until();
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
-    if (!retired_ && !gate_.is_open()) deadline = earlier(deadline, gate_.look_again());
-    if (draining_ && !queue_empty_ && may_accept())
-      deadline = Deadline::after(sys::Duration::zero());
+    if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
+    if (accepts && draining_ && !queue_empty_) deadline = Deadline::after(sys::Duration::zero());
     return deadline;
   }
 

@@ -206,7 +206,7 @@ class Supervisor {
   void listen_for_other_signals() {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      act_on(number);
+      survive([this, number] { act_on(number); });
       listen_for_other_signals();
     });
   }
@@ -257,7 +257,7 @@ class Supervisor {
   void act_on(int signal) {
     switch (signal) {
       case SIGCHLD:
-        return survive([this] { reap(); });
+        return reap();
       case SIGHUP:
         return begin_reload({});
       case SIGUSR1:
@@ -271,6 +271,12 @@ class Supervisor {
   }
 
   void begin_reload(Reload::Answer answer) {
+    if (upgrade_ || !left_.empty()) {
+      const std::string line = "no reload: an upgrade is under way; the new daemon reads the file";
+      log::warning("{}", line);
+      if (answer) answer("error: " + line + "\n");
+      return;
+    }
     reload_.ask(std::move(answer));
     schedule_tick();
   }
