@@ -16,6 +16,7 @@
 #include "client/exit_code.h"
 #include "client/load.h"
 #include "client/load_command.h"
+#include "client/merge_command.h"
 #include "client/report_command.h"
 #include "client/server_under_test.h"
 
@@ -27,6 +28,7 @@ void add_commands(CLI::App& app, Command& chosen) {
   add_connect_command(app, chosen);
   add_load_command(app, chosen);
   add_compare_command(app, chosen);
+  add_merge_command(app, chosen);
   add_report_command(app, chosen);
 }
 

@@ -4,16 +4,13 @@
 
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "client/exit_code.h"
-#include "client/html_report.h"
 #include "client/load.h"
 #include "client/options.h"
-#include "client/run_json.h"
+#include "client/result_files.h"
 #include "client/summary.h"
 #include "client/terminal_progress.h"
-#include "client/write_file.h"
 
 namespace forkecho::client {
 namespace {
@@ -25,28 +22,17 @@ constexpr std::size_t largest_request = std::size_t{256}
 
 struct LoadOptions {
   LoadPlan plan;
-  std::string json_file;
-  std::string html_file;
+  ResultFiles files;
   bool quiet = false;
 };
 
-void write_results(const RunResult& result, const LoadOptions& options) {
-  // Where the JSON or the page goes to standard output, nothing else does.
-  const bool prints_summary = options.json_file != "-" && options.html_file != "-";
-  if (prints_summary) std::fputs(summary(result).c_str(), stdout);
-  const auto json = to_json(result);
-  if (!options.json_file.empty()) write_file_whole(options.json_file, json.dump(2) + '\n');
-  if (!options.html_file.empty()) write_file_whole(options.html_file, html_report({json}));
-}
-
 int load(const LoadOptions& options) {
-  for (const std::string& file : {options.json_file, options.html_file}) {
-    if (!file.empty()) check_writable(file);
-  }
+  options.files.check();
   TerminalProgress progress(stderr);
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;
   const RunResult result = run_load(options.plan, shows_progress ? &progress : nullptr);
-  write_results(result, options);
+  if (!options.files.take_standard_output()) std::fputs(summary(result).c_str(), stdout);
+  options.files.write(result);
   return exit_code(result);
 }
 
@@ -90,10 +76,7 @@ void add_load_command(CLI::App& app, Command& chosen) {
   command->add_option("TARGET", options->plan.target, "HOST:PORT, [IPV6]:PORT or unix:PATH")
       ->required();
   add_plan_options(*command, options->plan);
-  add_result_file_option(*command, "--json", options->json_file,
-                         "write the result as JSON to this file; - is standard output");
-  add_result_file_option(*command, "--html", options->html_file,
-                         "write the result as a page to this file; - is standard output");
+  add_result_files_options(*command, options->files);
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return load(*options); }; });
 }

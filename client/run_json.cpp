@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/histogram_json.h"
+
 namespace forkecho::client {
 namespace {
 
@@ -79,7 +81,8 @@ Json timeline_json(const std::vector<TimelinePoint>& timeline) {
                       {"completed", point.completed},
                       {"errors", point.errors},
                       {"p50", quantile(point.p50_ns)},
-                      {"p99", quantile(point.p99_ns)}});
+                      {"p99", quantile(point.p99_ns)},
+                      {"hdr", point.hdr.empty() ? Json(nullptr) : Json(point.hdr)}});
   }
   return points;
 }
@@ -92,22 +95,6 @@ Json machine_json(const Machine& machine) {
 }
 
 }  // namespace
-
-Json to_json(const LatencyHistogram& histogram) {
-  Json json = {{"count", histogram.count()}};
-  const auto set = [&](const char* name, auto value) {
-    json[name] = histogram.count() == 0 ? Json(nullptr) : Json(value);
-  };
-  set("min", histogram.min());
-  set("mean", histogram.mean());
-  set("p50", histogram.value_at_quantile(0.5));
-  set("p90", histogram.value_at_quantile(0.9));
-  set("p99", histogram.value_at_quantile(0.99));
-  set("p999", histogram.value_at_quantile(0.999));
-  set("p9999", histogram.value_at_quantile(0.9999));
-  set("max", histogram.max());
-  return json;
-}
 
 Json to_json(const LoadPlan& plan) {
   const bool by_number = plan.requests != 0;

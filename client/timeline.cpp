@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/hdr_encoding.h"
 #include "client/tally.h"
 
 namespace forkecho::client {
@@ -19,7 +20,8 @@ const TimelinePoint& Timeline::add_point(double t_s) {
                      .completed = completed - std::exchange(completed_seen_, completed),
                      .errors = errors - std::exchange(errors_seen_, errors),
                      .p50_ns = since->value_at_quantile(0.5),
-                     .p99_ns = since->value_at_quantile(0.99)});
+                     .p99_ns = since->value_at_quantile(0.99),
+                     .hdr = since->count() == 0 ? "" : encode_hdr(to_hdr(*since))});
   return points_.back();
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "client/hdr_encoding.h"
 #include "common/mp/raw_shared.h"
 
 namespace forkecho::client {
@@ -28,6 +29,9 @@ TEST(Timeline, PointsHoldWhatCameSinceTheLast) {
   EXPECT_EQ(second.completed, 1U);
   EXPECT_EQ(second.errors, 2U);
   EXPECT_EQ(second.p50_ns, 900U);
+  EXPECT_EQ(decode_hdr(first.hdr).histogram->count(), 2U);
+  EXPECT_EQ(decode_hdr(second.hdr).histogram->max(), 900U);
+  EXPECT_EQ(timeline.add_point(3).hdr, "");
 }
 
 TEST(Timeline, RestIsAddedOnlyIfThereIsSome) {
