@@ -129,7 +129,9 @@ std::string write_interval_log(const std::vector<LogInterval>& intervals, double
   const double base = std::round(start_s * 1000) / 1000;  // as it stands in the comment
   for (const LogInterval& interval : intervals) {
     if (!interval.tag.empty()) text += "Tag=" + interval.tag + ",";
-    text += fmt::format("{:.6f},{:.6f},{:.3f},{}\n", interval.start_s - base, interval.length_s,
+    const double offset = interval.start_s - base;
+    text += fmt::format("{:.6f},{:.6f},{:.3f},{}\n", std::abs(offset) < 5e-7 ? 0 : offset,
+                        interval.length_s,
                         static_cast<double>(interval.histogram.max()) / ns_in_ms,
                         encode_hdr(interval.histogram));
   }
