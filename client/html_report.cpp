@@ -28,7 +28,14 @@ constexpr std::array run_parts{Part{"/target", Json::value_t::string},
                                Part{"/rate", Json::value_t::object},
                                Part{"/latency/from_intended", Json::value_t::object},
                                Part{"/latency/from_send", Json::value_t::object},
-                               Part{"/verification", Json::value_t::object}};
+                               Part{"/verification", Json::value_t::object},
+                               Part{"/totals", Json::value_t::object},
+                               Part{"/generator", Json::value_t::object},
+                               Part{"/timeline", Json::value_t::array}};
+
+constexpr std::array pair_parts{
+    Part{"/a/name", Json::value_t::string}, Part{"/b/name", Json::value_t::string},
+    Part{"/figures", Json::value_t::array}, Part{"/notes", Json::value_t::array}};
 
 template <std::size_t count>
 std::optional<std::string> missing_part(const Json& document,
@@ -61,6 +68,7 @@ std::optional<std::string> what_is_wrong_with(const Json& document) {
   if (!document.is_object()) return "it is no JSON object";
   if (!document.contains("schema")) return "it has no \"schema\": it is not a result of forkecho";
   if (document["schema"] != 1) return "its schema is " + document["schema"].dump() + ", not 1";
+  if (document.value("kind", Json("run")) == "pair") return missing_part(document, pair_parts);
   if (document.value("kind", Json("run")) != "comparison") return missing_part(document, run_parts);
   if (auto wrong = missing_part(document, comparison_parts)) return wrong;
   for (const Json& design : document["designs"]) {

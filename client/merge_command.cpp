@@ -51,8 +51,8 @@ std::string merge_runs_of(const std::vector<NamedText>& files) {
       throw UsageError(file.path + ": a log and a JSON cannot be merged");
     }
     runs.push_back(parse_document(file.path, file.text));
-    if (is_comparison(runs.back())) {
-      throw UsageError(file.path + ": a comparison cannot be merged, only runs");
+    if (kind_of(runs.back()) != "run") {
+      throw UsageError(file.path + ": this is a comparison; only runs can be merged");
     }
   }
   try {

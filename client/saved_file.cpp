@@ -30,8 +30,9 @@ nlohmann::ordered_json read_document(const std::string& path) {
   return parse_document(path, read_whole_file(path));
 }
 
-bool is_comparison(const nlohmann::ordered_json& document) {
-  return document.value("kind", nlohmann::ordered_json("run")) == "comparison";
+std::string kind_of(const nlohmann::ordered_json& document) {
+  const auto kind = document.value("kind", nlohmann::ordered_json("run"));
+  return kind == "comparison" || kind == "pair" ? kind.get<std::string>() : "run";
 }
 
 }  // namespace forkecho::client

@@ -17,6 +17,7 @@ nlohmann::ordered_json parse_document(const std::string& path, const std::string
 /// Both. Throws UsageError.
 nlohmann::ordered_json read_document(const std::string& path);
 
-bool is_comparison(const nlohmann::ordered_json& document);
+/// "run", "comparison" or "pair", of a document that what_is_wrong_with finds nothing wrong with.
+std::string kind_of(const nlohmann::ordered_json& document);
 
 }  // namespace forkecho::client

@@ -5,7 +5,9 @@
 // threads.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -25,7 +27,10 @@ struct ServerCannotStart : std::runtime_error {
 /// What `forkechod status --json` says that is needed here.
 struct ServerStatus {
   pid_t pid = 0;
-  std::string address;  // the first it listens on
+  std::string address{};  // the first it listens on
+  std::optional<std::uint64_t> forked{};  // processes that served connections, since it started
+  /// Connections of each process that serves; empty when some were left out.
+  std::map<pid_t, std::uint64_t> connections{};
 };
 /// Empty when the text is no such object. Pure.
 std::optional<ServerStatus> parse_server_status(std::string_view json);
@@ -56,6 +61,8 @@ class ServerUnderTest {
   const std::string& address() const { return address_; }  // after start
   pid_t pid() const { return pid_; }                       // of the supervisor, after start
   bool is_running();
+  /// What it says of itself now; empty when it does not by the deadline.
+  std::optional<ServerStatus> status(sys::Deadline deadline) const;
 
  private:
   std::filesystem::path file(const char* ending) const;

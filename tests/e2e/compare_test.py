@@ -8,7 +8,8 @@ import unittest
 from programs import DOUBLE, ProgramTest, processes_that_name, wait_until
 
 SHORT = ["--rounds", "2", "-d", "100ms", "--warmup", "20ms", "-c", "4"]
-DESIGNS = ["iterative", "fork", "pool-shared", "pool-single-use", "event"]
+DESIGNS = ["iterative", "fork", "pool-shared", "pool-lock", "pool-passing", "pool-reuseport", "pool-single-use",
+           "event"]
 
 
 class Compare(ProgramTest):
@@ -19,10 +20,14 @@ class Compare(ProgramTest):
         self.assertEqual([comparison["schema"], comparison["kind"]], [1, "comparison"])
         self.assertEqual([design["name"] for design in comparison["designs"]], DESIGNS)
         for design in comparison["designs"]:
+            if not design["applicable"]:
+                self.assertIn("this forkechod has no", design["reason"])
+                continue
             self.check_design(design)
             self.assertRegex(table, rf"(?m)^{design['name']} +[0-9]")
+        self.check_what_each_design_is(comparison["designs"])
         # Not of each: on a busy machine a short round may cost less than the kernel's tick.
-        servers = [design["server"] for design in comparison["designs"]]
+        servers = [design["server"] for design in comparison["designs"] if design["applicable"]]
         self.assertGreater(sum(server["cpu_user_s"] + server["cpu_system_s"] for server in servers), 0)
         self.assertIn("On one machine the figure is the pair's capacity, not the server's.", table)
 
@@ -38,6 +43,28 @@ class Compare(ProgramTest):
         self.assertGreater(design["server"]["pss_bytes"], 100_000)
         self.assertEqual(design["server"]["pss_bytes"], run["server"]["pss_bytes"])
 
+    def check_what_each_design_is(self, designs):
+        by_name = {design["name"]: design for design in designs}
+        self.assertGreaterEqual(by_name["fork"]["server"]["forks_per_request"], 0.99)
+        self.assertEqual(by_name["event"]["server"]["forks_per_request"], 0)
+        for name in ("pool-shared", "event"):
+            self.assertGreater(by_name[name]["server"]["fairness"], 0)
+            self.assertLessEqual(by_name[name]["server"]["fairness"], 1)
+            self.assertEqual(len(by_name[name]["process_control_s"]["rounds"]), 2)
+        self.assertIsNone(by_name["iterative"]["process_control_s"])
+        self.assertGreater(by_name["event"]["server"]["machine_switches_per_request"], 0)
+        self.assertEqual(by_name["event"]["difference"], "too few to say")
+
+    def test_measures_as_stevens_did(self):
+        file = self.folder / "c.json"
+        self.run_forkecho("compare", "--stevens", "--rounds", "1", "--designs", "iterative,event", "--json", file, expect=0)
+        comparison = json.loads(file.read_text())
+        settings = comparison["settings"]
+        self.assertEqual([settings[key] for key in ("requests", "connections", "size", "workload", "warmup_ns")],
+                         [5000, 10, 4000, "crr", 0])
+        self.assertEqual(comparison["designs"][1]["run"]["totals"]["connections"], 5000)
+        self.run_forkecho("compare", "--stevens", "-c", "3", expect=64)
+
     def test_says_what_a_design_cannot_do(self):
         table, _ = self.run_forkecho("compare", *SHORT, "--workload", "rr", "--designs", "iterative,pool-shared",
                                      expect=0)
@@ -50,7 +77,8 @@ class Compare(ProgramTest):
         with self.double() as address:
             table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address},two={address}",
                                          "--wait-for", "5s", expect=0, TMPDIR="/nonexistent")
-        self.assertRegex(table, r"(?m)^one .+ –  +–  +–  +0$")
+        self.assertRegex(table, r"(?m)^one .+ 1.00×  +–  .+ 0$")
+        self.assertNotIn("CPU/", table)
 
     def test_fails_on_a_wrong_reply(self):
         with self.double(FORKECHOD_DOUBLE="wrong") as address:
@@ -91,7 +119,7 @@ class Compare(ProgramTest):
     def test_leaves_nothing_when_a_signal_ends_it(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             process = self.start("compare", "--rounds", "100", "-c", "4")
-            wait_until(lambda: len(list(self.tmp.glob("*/*.sock"))) == 5, "the servers listen")
+            wait_until(lambda: len(list(self.tmp.glob("*/*.sock"))) >= 5, "the servers listen")
             os.kill(process.pid, number)
             process.communicate(timeout=60)
             self.assertNotEqual(process.returncode, 0)
@@ -118,6 +146,35 @@ class Compare(ProgramTest):
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return sum(int(field) for field in fields[11:15])
+
+
+class Saved(ProgramTest):
+    def save(self, name, *arguments):
+        saved = self.folder / name
+        self.run_forkecho("compare", *SHORT, "--designs", "fork,event", "--json", saved, *arguments, expect=0)
+        return saved, json.loads(saved.read_text())
+
+    def test_two_comparisons_are_compared(self):
+        saved, _ = self.save("c.json")
+        result = self.folder / "pair.json"
+        table, _ = self.run_forkecho("compare", saved, saved, "--json", result, expect=0)
+        self.assertRegex(table, r"(?m)^fork .+ 1\.000×  +–  too few to say$")
+        self.assertEqual([figure["name"] for figure in json.loads(result.read_text())["figures"]], ["fork", "event"])
+
+    def test_runs_with_other_settings_refuse(self):
+        saved, comparison = self.save("c.json")
+        run = self.folder / "run.json"
+        run.write_text(json.dumps(comparison["designs"][0]["run"]))
+        table, _ = self.run_forkecho("compare", run, run, expect=0)
+        self.assertRegex(table, r"(?m)^p99 .+ 1\.000×")
+        other, _ = self.save("other.json", "-s", "65")
+        _, errors = self.run_forkecho("compare", saved, other, expect=64)
+        self.assertIn("their settings differ: size is 64 in the first and 65 in the second", errors)
+        _, errors = self.run_forkecho("compare", saved, run, expect=64)
+        self.assertIn("results of different kinds", errors)
+        self.run_forkecho("compare", saved, expect=64)
+        self.run_forkecho("compare", saved, saved, "--designs", "fork", expect=64)
+        self.run_forkecho("merge", saved, "-o", self.folder / "out", expect=64)
 
 
 class Report(ProgramTest):

@@ -34,6 +34,8 @@ def accept(listener):
 
 
 def run():
+    if "--help" in sys.argv:
+        return
     if behaviour == "dies":
         print("cannot listen: the double was told to die", file=sys.stderr)
         sys.exit(69)
