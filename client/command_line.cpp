@@ -58,6 +58,8 @@ int execute(const Command& command) {
     return complain(error.what(), exit_nothing_answered);
   } catch (const MalformedTarget& error) {
     return complain(error.what(), exit_usage);
+  } catch (const ImpossiblePlan& error) {
+    return complain(error.what(), exit_usage);
   } catch (const UsageError& error) {
     return complain(error.what(), exit_usage);
   } catch (const std::system_error& error) {

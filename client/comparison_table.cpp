@@ -24,9 +24,9 @@ std::string heading(const Comparison& comparison) {
       "settings  {}, {} connections, {} load processes, {} bytes of {} text, expecting {};\n"
       "          {} rounds, {} for each design after {} of warm-up, interleaved\n",
       machine.processor, machine.processors, format_bytes(machine.memory_bytes), machine.kernel,
-      to_string(plan.workload), plan.connections, plan.workers, plan.size, to_string(plan.payload),
-      to_string(plan.expect), comparison.rounds_done, sys::format_duration(plan.duration),
-      sys::format_duration(plan.warmup));
+      to_string(plan.workload), plan.connections, plan.workers, plan.size.to_string(),
+      to_string(plan.payload), to_string(plan.expect), comparison.rounds_done,
+      sys::format_duration(plan.duration), sys::format_duration(plan.warmup));
 }
 
 Row head_row(const Comparison& comparison) {
