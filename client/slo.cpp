@@ -35,7 +35,7 @@ std::optional<double> nanoseconds(std::string_view text) {
 std::optional<double> quantile(std::string_view name) {
   if (name.size() < 2 || name[0] != 'p') return std::nullopt;
   std::string digits(name.substr(1));
-  if (digits.find('.') == digits.npos && digits.size() > 2 && digits != "100")
+  if (digits.find('.') == digits.npos && digits.size() > 2 && digits.rfind("99", 0) == 0)
     digits.insert(2, ".");
   const auto percent = number(digits);
   return percent && *percent <= 100 ? std::optional(*percent / 100) : std::nullopt;
