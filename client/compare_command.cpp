@@ -49,7 +49,7 @@ void measure_as_stevens_did(LoadPlan& slice) {
   slice.workload = Workload::crr;
   slice.requests = static_cast<std::uint64_t>(stevens_connections);
   slice.connections = 10;
-  slice.size = 4000;
+  slice.size = SizeDistribution(4000);
   slice.warmup = sys::Duration::zero();
 }
 

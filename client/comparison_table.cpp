@@ -24,8 +24,8 @@ std::string heading(const Comparison& comparison) {
       "settings  {}, {} connections, {} load processes, {} bytes of {} text, expecting {};\n"
       "          {} rounds, {} for each design after {} of warm-up, interleaved\n",
       machine.processor, machine.processors, format_bytes(machine.memory_bytes), machine.kernel,
-      to_string(plan.workload), plan.connections, plan.workers, plan.size, to_string(plan.payload),
-      to_string(plan.expect), comparison.rounds_done,
+      to_string(plan.workload), plan.connections, plan.workers, plan.size.to_string(),
+      to_string(plan.payload), to_string(plan.expect), comparison.rounds_done,
       plan.requests > 0
           ? format_count(static_cast<double>(plan.requests)) + " " + unit_of_load(plan)
           : sys::format_duration(plan.duration),

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <vector>
 
 #include "client/command.h"
 #include "client/load_plan.h"
+#include "client/slo.h"
 
 namespace forkecho::client {
 
@@ -16,5 +18,8 @@ void add_load_command(CLI::App& app, Command& chosen);
 /// and destination; for load and for those that run loads themselves. `plan` must outlive
 /// `command`.
 void add_plan_options(CLI::App& command, LoadPlan& plan);
+
+/// --slo, repeatable. `destination` must outlive `command`.
+void add_slo_option(CLI::App& command, std::vector<Slo>& destination);
 
 }  // namespace forkecho::client

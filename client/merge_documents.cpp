@@ -173,15 +173,21 @@ Json merge_plans(const Values& plans, bool at_once) {
   return merged;
 }
 
+/// Something per second of each run, over the time of all.
+Json merge_per_second(const Values& values, const std::vector<Span>& spans, double duration_s) {
+  double sum = 0;
+  for (std::size_t run = 0; run < values.size(); ++run) {
+    if (!values[run].is_number()) return nullptr;
+    const double share = duration_s > 0 ? (spans[run].end_s - spans[run].begin_s) / duration_s : 0;
+    sum += values[run].get<double>() * share;
+  }
+  return sum;
+}
+
 Json merge_rates(const Values& rates, const std::vector<Span>& spans, double duration_s,
                  std::uint64_t completed) {
-  Json requested = 0.0;
-  for (std::size_t run = 0; run < rates.size() && !requested.is_null(); ++run) {
-    const Json rate = rates[run].value("requested_rps", Json());
-    const double share = duration_s > 0 ? (spans[run].end_s - spans[run].begin_s) / duration_s : 0;
-    requested = rate.is_number() ? Json(requested.get<double>() + rate.get<double>() * share)
-                                 : Json(nullptr);
-  }
+  const Json requested =
+      merge_per_second(values_of(rates, "requested_rps"), spans, duration_s);
   const double achieved = duration_s > 0 ? static_cast<double>(completed) / duration_s : 0;
   return {{"requested_rps", requested}, {"achieved_rps", achieved}};
 }
@@ -205,22 +211,39 @@ Json worst_lag(const Values& lags) {
   return worst;
 }
 
+Json merge_throughputs(const Values& throughputs, const std::vector<Span>& spans,
+                       double duration_s) {
+  Json merged = Json::object();
+  for (const char* key : {"out_bytes_per_s", "in_bytes_per_s"}) {
+    merged[key] = merge_per_second(values_of(throughputs, key), spans, duration_s);
+  }
+  return merged;
+}
+
+/// Each once.
+Json union_of_lists(const Values& lists) {
+  Json all = Json::array();
+  for (const Json& list : lists) {
+    if (!list.is_array()) return nullptr;
+    for (const Json& item : list) {
+      if (std::ranges::find(all, item) == all.end()) all.push_back(item);
+    }
+  }
+  return all;
+}
+
 Json merge_verdicts(const Values& verdicts) {
   bool valid = true;
-  Json reasons = Json::array();
   Json percents = Json::array();
   for (const Json& verdict : verdicts) {
     if (!verdict.is_object()) return nullptr;
     valid = valid && verdict.value("verdict", Json()) == "VALID";
-    for (const Json& reason : verdict.value("reasons", Json::array())) {
-      if (std::ranges::find(reasons, reason) == reasons.end()) reasons.push_back(reason);
-    }
     for (const Json& percent : verdict.value("cpu_percent", Json::array())) {
       percents.push_back(percent);
     }
   }
   return {{"verdict", valid ? "VALID" : "INVALID"},
-          {"reasons", reasons},
+          {"reasons", union_of_lists(values_of(verdicts, "reasons"))},
           {"cpu_percent", percents},
           {"lag", worst_lag(values_of(verdicts, "lag"))}};
 }
@@ -342,6 +365,8 @@ Json Merging::part(const std::string& key, const Values& values) const {
   if (key == "generator") return merge_verdicts(values);
   if (key == "server") return nullptr;
   if (key == "timeline") return merge_timelines(values, spans_);
+  if (key == "throughput") return merge_throughputs(values, spans_, duration_s_);
+  if (key == "warnings") return union_of_lists(values);
   if (key == "interrupted") return std::ranges::find(values, Json(true)) != values.end();
   if (key == "latency" || key == "connect" || key == "first_byte" || key == "close") {
     Json merged = key == "latency" ? Json::object() : merge_histograms(values, key);

@@ -9,7 +9,10 @@
 
 #include "client/exit_code.h"
 #include "common/mp/process.h"
+#include "common/mp/raw_shared.h"
 #include "tests/support/echo_double.h"
+#include "tests/support/processes.h"
+#include "tests/support/soak.h"
 
 namespace forkecho::client {
 namespace {
@@ -196,6 +199,222 @@ TEST(Load, SilentServerGivesARunByNumberAnEnd) {
               HasSubstr("server: no reply for 5 s: given up after 0 of 1000000 requests"));
   EXPECT_TRUE(result.generator.valid);
   EXPECT_EQ(exit_code(result), exit_failed);
+}
+
+// --- open loop
+
+LoadPlan open_plan(const std::string& target, double rate) {
+  LoadPlan plan = short_plan(target);
+  plan.rate = rate;
+  return plan;
+}
+
+void expect_balance(const RunResult& result) {
+  EXPECT_EQ(result.requests.scheduled, result.requests.sent + result.requests.shed);
+  EXPECT_EQ(result.requests.sent, result.requests.completed + result.requests.failed.all());
+  EXPECT_EQ(result.from_intended->count(), result.requests.completed);
+  EXPECT_EQ(result.from_send->count(), result.requests.completed);
+}
+
+void expect_totals_of(const RunResult& result, const EchoDouble& server) {
+  EXPECT_EQ(result.totals.connections, server.books().accepted);
+  EXPECT_EQ(result.totals.bytes_out, server.books().bytes_in);
+  EXPECT_EQ(result.totals.bytes_in, server.books().bytes_out);
+}
+
+TEST(OpenLoop, ScheduledIsExactAtEveryRate) {
+  const EchoDouble server;
+  for (const auto& [rate, requests] : {std::pair(1000.0, 300U),
+                                       {3.0, 1U},
+                                       {4.0, 2U},
+                                       {0.1, 1U},
+                                       {777.7, 234U},
+                                       {20'000.0, 6000U}}) {
+    const RunResult result = run_load(open_plan(server.target(), rate), nullptr);
+    EXPECT_EQ(result.requests.scheduled, requests) << rate;
+    EXPECT_EQ(result.requested_rps, rate);
+    EXPECT_TRUE(result.generator.lag);
+    expect_balance(result);
+  }
+}
+
+TEST(OpenLoop, NumberOfRequestsIsExact) {
+  for (const Arrivals arrivals : {Arrivals::constant, Arrivals::poisson}) {
+    const EchoDouble server;
+    LoadPlan plan = open_plan(server.target(), 2000);
+    plan.arrivals = arrivals;
+    plan.requests = 321;
+    const RunResult result = run_load(plan, nullptr);
+    EXPECT_EQ(result.requests.scheduled, 321U);
+    EXPECT_EQ(result.requests.completed, 321U);
+    expect_balance(result);
+  }
+}
+
+TEST(OpenLoop, TotalsAreTheServersOverAllWorkloadsAndCloses) {
+  for (const Close close : {Close::fin, Close::rst}) {
+    for (const std::uint64_t each : {0U, 1U, 3U}) {
+      for (const unsigned depth : {1U, 4U}) {
+        const EchoDouble server;
+        LoadPlan plan = open_plan(server.target(), 1000);
+        plan.workload = each == 1 ? Workload::crr : Workload::rr;
+        plan.requests_per_connection = each;
+        plan.close = close;
+        plan.depth = depth;
+        const RunResult result = run_load(plan, nullptr);
+        EXPECT_EQ(result.requests.scheduled, 300U);
+        EXPECT_EQ(result.verification.wrong(), 0U);
+        expect_balance(result);
+        expect_totals_of(result, server);
+      }
+    }
+  }
+}
+
+TEST(OpenLoop, LatencyFromTheSendIsNeverLongerThanFromThePlan) {
+  const EchoDouble server;
+  const RunResult result = run_load(open_plan(server.target(), 1000), nullptr);
+  EXPECT_LE(result.from_send->mean(), result.from_intended->mean());
+  EXPECT_LE(result.from_send->max(), result.from_intended->max());
+}
+
+TEST(OpenLoop, ConstantArrivalsAreNotPoisson) {
+  const EchoDouble server;
+  LoadPlan plan = open_plan(server.target(), 1000);
+  const RunResult result = run_load(plan, nullptr);
+  ASSERT_TRUE(result.generator.poisson);
+  EXPECT_LT(result.generator.poisson->p, 0.001);
+}
+
+TEST(OpenLoop, SilentServerTakesWhatThereArePlacesForAndTheRestIsShed) {
+  const EchoDouble server({.answer = Answer::never});
+  LoadPlan plan = open_plan(server.target(), 1000);
+  plan.warmup = 0ns;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.scheduled, 300U);
+  EXPECT_EQ(result.requests.sent, 5U);
+  EXPECT_EQ(result.requests.failed.timeout, 5U);
+  EXPECT_EQ(result.requests.shed, 295U);
+  EXPECT_EQ(result.requests.shed_by_generator, 0U);
+  EXPECT_TRUE(result.generator.valid) << result.generator.reasons.front();
+  ASSERT_FALSE(result.generator.reasons.empty());
+  EXPECT_THAT(result.generator.reasons.front(), HasSubstr("server: 0 of 1000 requests per second"));
+  EXPECT_EQ(exit_code(result), exit_failed);
+  expect_balance(result);
+}
+
+TEST(OpenLoop, RefusedConnectionsShedTheirRequests) {
+  EchoDouble server;
+  LoadPlan plan = open_plan(server.target(), 500);
+  plan.workload = Workload::crr;
+  plan.duration = 1500ms;
+  struct KillAtFirstSecond : Progress {
+    EchoDouble& server;
+    explicit KillAtFirstSecond(EchoDouble& victim) : server(victim) {}
+    void second_passed(const TimelinePoint&) override { server.kill(); }
+  } progress(server);
+  const RunResult result = run_load(plan, &progress);
+  EXPECT_EQ(result.requests.scheduled, 750U);
+  EXPECT_GT(result.requests.shed, 0U);
+  EXPECT_EQ(result.requests.shed_by_generator, 0U);
+  EXPECT_GT(result.connections.failed.refused, 0U);
+  EXPECT_EQ(exit_code(result), exit_failed);
+  expect_balance(result);
+}
+
+TEST(OpenLoop, KilledWorkersShareIsShedByTheGenerator) {
+  const EchoDouble server;
+  LoadPlan plan = open_plan(server.target(), 1000);
+  plan.duration = 1500ms;
+  struct KillAWorker : Progress {
+    void second_passed(const TimelinePoint&) override {
+      kill(mp::active_children().back().pid, SIGKILL);
+    }
+  } progress;
+  const RunResult result = run_load(plan, &progress);
+  EXPECT_EQ(result.requests.scheduled, 1500U);
+  EXPECT_GT(result.requests.shed_by_generator, 100U);
+  EXPECT_FALSE(result.generator.valid);
+  EXPECT_EQ(exit_code(result), exit_invalid);
+  EXPECT_EQ(result.requests.scheduled, result.requests.sent + result.requests.shed);
+  EXPECT_EQ(result.requests.sent, result.requests.completed + result.requests.failed.all());
+}
+
+TEST(OpenLoop, InterruptEndsItWithWhatWasDueUntilThen) {
+  const EchoDouble server;
+  LoadPlan plan = open_plan(server.target(), 200);
+  plan.duration = 1h;
+  struct Interrupt : Progress {
+    void second_passed(const TimelinePoint&) override { kill(getpid(), SIGINT); }
+  } progress;
+  const RunResult result = run_load(plan, &progress);
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_GE(result.requests.scheduled, 200U);
+  EXPECT_LT(result.requests.scheduled, 6000U);
+  expect_balance(result);
+}
+
+/// Lets a server that stopped itself sleep for a while, and wakes it.
+class Waker {
+ public:
+  Waker(const EchoDouble& server, sys::Duration sleep)
+      : process_([this, pid = server.pid(), sleep] {
+          while (tests::state_of(pid) != 'T') wait_until(sys::Clock::now() + 1ms);
+          const auto begin = sys::Clock::now();
+          wait_until(begin + sleep);
+          *frozen_s_ = std::chrono::duration<double>(sys::Clock::now() - begin).count();
+          kill(pid, SIGCONT);
+        }) {
+    process_.set_daemon(true);
+    process_.start();
+  }
+  /// How long it slept, once it was woken.
+  double frozen_s() {
+    process_.join();
+    return *frozen_s_;
+  }
+
+ private:
+  static void wait_until(sys::Clock::time_point moment) {
+    const timespec when = sys::Deadline::at(moment).to_timespec();
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
+  }
+
+  mp::RawValue<double> frozen_s_;
+  mp::Process process_;
+};
+
+/// What is computed for a server that is frozen for `frozen` while `rate` requests per second are
+/// due: those that are due t after its beginning wait for frozen − t.
+TEST(OpenLoop, FreezeIsSeenFromThePlanAndNotFromTheSend) {
+  const int run_s = tests::soak(3, 10);
+  constexpr double rate = 1000;
+  EchoDouble server(
+      {.answer = Answer::freeze_once,
+       .freeze_at_byte = static_cast<std::uint64_t>(64 * rate * (0.1 + run_s * 0.4))});
+  Waker waker(server, std::chrono::milliseconds(run_s * 100));
+  LoadPlan plan = open_plan(server.target(), rate);
+  plan.duration = std::chrono::seconds(run_s);
+  const RunResult result = run_load(plan, nullptr);
+  const double frozen_s = waker.frozen_s();
+  EXPECT_EQ(result.requests.scheduled, static_cast<std::uint64_t>(rate * run_s));
+  EXPECT_EQ(result.requests.completed, result.requests.scheduled);
+  EXPECT_TRUE(result.generator.valid) << result.generator.reasons.front();
+  // 1 % of the requests of the run wait for longer than frozen − 1 % of the run; with the machine's
+  // own delays it is more, and never less.
+  const double p99_s = static_cast<double>(result.from_intended->value_at_quantile(0.99)) / 1e9;
+  EXPECT_GE(p99_s, (frozen_s - 0.01 * run_s) * 0.999);
+  EXPECT_LE(p99_s, (frozen_s - 0.01 * run_s) + 0.1);
+  const auto above = [](const LatencyHistogram& histogram, std::uint64_t ns) {
+    std::uint64_t count = 0;
+    for (std::size_t i = LatencyHistogram::bucket_of(ns) + 1; i < LatencyHistogram::buckets; ++i)
+      count += histogram.count_of(i);
+    return count;
+  };
+  const double late = (frozen_s - 0.1) * rate;
+  EXPECT_GE(above(*result.from_intended, 100'000'000), static_cast<std::uint64_t>(late * 0.99));
+  EXPECT_LE(above(*result.from_intended, 100'000'000), static_cast<std::uint64_t>(late * 1.1 + 20));
+  EXPECT_LE(above(*result.from_send, 100'000'000), plan.connections);  // one in flight on each
 }
 
 TEST(Load, LeavesNoDescriptorAndNoChild) {

@@ -1,0 +1,78 @@
+#include "client/anderson_darling.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace forkecho::client {
+namespace {
+
+constexpr double shortest_gap_s = 0.002;
+constexpr std::size_t fewest_gaps = 20;
+
+/// P(A² < z) for many numbers: Marsaglia and Marsaglia, 2004, section 3.
+double limit_distribution(double z) {
+  if (z <= 0) return 0;
+  if (z < 2) {
+    const double sum =
+        2.00012 + (.247105 - (.0649821 - (.0347962 - (.011672 - .00168691 * z) * z) * z) * z) * z;
+    return std::exp(-1.2337141 / z) / std::sqrt(z) * sum;
+  }
+  const double sum =
+      1.0776 - (2.30695 - (.43424 - (.082433 - (.008056 - .0003146 * z) * z) * z) * z) * z;
+  return std::exp(-std::exp(sum));
+}
+
+/// Logarithms of what is 0 by rounding would be infinite.
+double away_from_the_ends(double number) {
+  constexpr double least = 1e-300;
+  constexpr double most = 1 - 0x1p-53;
+  return std::clamp(number, least, most);
+}
+
+}  // namespace
+
+AndersonDarling test_evenness(std::vector<double> numbers) {
+  for (double& number : numbers) number = away_from_the_ends(number);
+  std::sort(numbers.begin(), numbers.end());
+  const std::size_t count = numbers.size();
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double weight = static_cast<double>(2 * i + 1);
+    sum += weight * (std::log(numbers[i]) + std::log1p(-numbers[count - 1 - i]));
+  }
+  const auto n = static_cast<double>(count);
+  const double a_squared = -n - sum / n;
+  // Beyond 30 the approximation's polynomial has left its range; p is below 10⁻¹³ there.
+  const double p = a_squared > 30 ? 0 : 1 - limit_distribution(a_squared);
+  return {.count = count, .a_squared = a_squared, .p = std::clamp(p, 0.0, 1.0)};
+}
+
+double erlang_cdf(std::uint64_t shape, double x) {
+  if (x <= 0) return 0;
+  // 1 − e^−x · Σ x^i/i! over i < shape, each term from its logarithm.
+  double rest = 0;
+  double log_term = -x;
+  for (std::uint64_t i = 0; i < shape; ++i) {
+    if (i > 0) log_term += std::log(x / static_cast<double>(i));
+    rest += std::exp(log_term);
+  }
+  return std::clamp(1 - rest, 0.0, 1.0);
+}
+
+std::uint64_t arrival_stride(double rate) {
+  return static_cast<std::uint64_t>(std::max(1.0, std::ceil(rate * shortest_gap_s)));
+}
+
+std::optional<AndersonDarling> test_arrivals(const RateCurve& curve, std::uint64_t stride,
+                                             std::span<const sys::Duration> at) {
+  std::vector<double> evenly;
+  for (std::size_t i = 1; i < at.size(); ++i) {
+    if (at[i - 1] == sys::Duration::zero() || at[i] == sys::Duration::zero()) continue;
+    const double expected = curve.arrivals_by(at[i]) - curve.arrivals_by(at[i - 1]);
+    evenly.push_back(erlang_cdf(stride, expected));
+  }
+  if (evenly.size() < fewest_gaps) return std::nullopt;
+  return test_evenness(std::move(evenly));
+}
+
+}  // namespace forkecho::client
