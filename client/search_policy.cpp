@@ -4,6 +4,12 @@
 #include <cmath>
 
 namespace forkecho::client {
+namespace {
+
+// By as many steps what a rate at the border does outnumbers the contrary.
+constexpr unsigned lead_at_the_border = 2;
+
+}  // namespace
 
 SearchPolicy::SearchPolicy(SearchLimits limits) : limits_(limits) {
   begin_step(std::clamp(limits_.first_rps, limits_.lowest_rps, limits_.highest_rps));
@@ -14,34 +20,50 @@ std::optional<double> SearchPolicy::next() const {
 }
 
 void SearchPolicy::begin_step(double rps) {
-  if (steps_.size() == limits_.most_steps) return finish(SearchEnd::out_of_steps);
-  steps_.push_back({.rps = rps});
+  if (steps_.size() == limits_.most_steps) {
+    end_ = SearchEnd::out_of_steps;
+  } else {
+    steps_.push_back({.rps = rps});
+  }
 }
 
 void SearchPolicy::tell(const SearchTrial& trial) {
   if (end_) return;
   SearchStep& step = steps_.back();
-  step.invalid = step.invalid || trial.invalid;
-  ++(trial.holds && !trial.invalid ? step.held : step.failed);
+  ++(trial.invalid ? step.invalid : trial.holds ? step.held : step.failed);
   const unsigned enough = limits_.repeats / 2 + 1;
-  if (step.held < enough && step.failed < enough) return;
+  const bool decided = step.held >= enough || step.failed >= enough;
+  if (!decided && step.invalid < limits_.repeats) return;
   step.holds = step.held >= enough;
   learn(step);
-  if (!end_) choose_next();
+  place_border();
+  choose_next();
 }
 
-/// What is now known of the border. A step that contradicts what was known takes it back.
 void SearchPolicy::learn(const SearchStep& step) {
-  if (step.holds) {
-    if (!holding_ || step.rps > *holding_) holding_ = step.rps;
-    if (failing_ && *failing_ <= step.rps) failing_.reset();
-  } else {
-    failing_is_invalid_ = step.invalid && (!failing_ || step.rps <= *failing_);
-    if (!failing_ || step.rps < *failing_) failing_ = step.rps;
-    if (holding_ && *holding_ >= step.rps) holding_.reset();
+  Evidence& evidence = evidence_[step.rps];
+  const unsigned enough = limits_.repeats / 2 + 1;
+  const bool decided = step.held >= enough || step.failed >= enough;
+  ++(step.holds ? evidence.held : evidence.failed);
+  if (!decided) ++evidence.invalid;
+}
+
+void SearchPolicy::place_border() {
+  unsigned misplaced = 0;  // with the border below everything
+  for (const auto& [rps, evidence] : evidence_) misplaced += evidence.held;
+  unsigned fewest = misplaced;
+  auto first_above = evidence_.begin();
+  for (auto at = evidence_.begin(); at != evidence_.end(); ++at) {
+    misplaced += at->second.failed;
+    misplaced -= at->second.held;
+    if (misplaced >= fewest) continue;
+    fewest = misplaced;
+    first_above = std::next(at);
   }
-  if (step.holds && step.rps >= limits_.highest_rps) finish(SearchEnd::everything_holds);
-  if (!step.holds && step.rps <= limits_.lowest_rps) finish(SearchEnd::nothing_holds);
+  holding_.reset();
+  failing_.reset();
+  if (first_above != evidence_.begin()) holding_ = std::prev(first_above)->first;
+  if (first_above != evidence_.end()) failing_ = first_above->first;
 }
 
 bool SearchPolicy::is_narrow() const {
@@ -49,28 +71,32 @@ bool SearchPolicy::is_narrow() const {
 }
 
 void SearchPolicy::choose_next() {
-  const double rps = steps_.back().rps;
   if (!failing_) {
-    phase_ = Phase::bracket;
-    return begin_step(std::min(*holding_ * 2, limits_.highest_rps));
+    if (*holding_ >= limits_.highest_rps) {
+      end_ = SearchEnd::everything_holds;
+    } else {
+      begin_step(std::min(*holding_ * 2, limits_.highest_rps));
+    }
+  } else if (!holding_) {
+    if (*failing_ <= limits_.lowest_rps) {
+      end_ = SearchEnd::nothing_holds;
+    } else {
+      begin_step(std::max(*failing_ / 2, limits_.lowest_rps));
+    }
+  } else if (is_narrow()) {
+    confirm();
+  } else {
+    begin_step(std::sqrt(*holding_ * *failing_));
   }
-  if (!holding_) {
-    phase_ = Phase::bracket;
-    return begin_step(std::max(*failing_ / 2, limits_.lowest_rps));
-  }
-  if (!is_narrow()) {
-    phase_ = Phase::narrow;
-    return begin_step(std::sqrt(*holding_ * *failing_));
-  }
-  if (phase_ == Phase::confirm_holding && rps == *holding_) {
-    phase_ = Phase::confirm_failing;
-    return begin_step(*failing_);
-  }
-  if (phase_ == Phase::confirm_failing && rps == *failing_) {
-    return finish(failing_is_invalid_ ? SearchEnd::generator_limited : SearchEnd::found);
-  }
-  phase_ = Phase::confirm_holding;
-  begin_step(*holding_);
+}
+
+void SearchPolicy::confirm() {
+  const Evidence& below = evidence_[*holding_];
+  if (below.held < below.failed + lead_at_the_border) return begin_step(*holding_);
+  const Evidence& above = evidence_[*failing_];
+  if (above.failed < above.held + lead_at_the_border) return begin_step(*failing_);
+  const bool by_generator = above.invalid * 2 > above.failed;
+  end_ = by_generator ? SearchEnd::generator_limited : SearchEnd::found;
 }
 
 }  // namespace forkecho::client

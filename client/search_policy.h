@@ -1,35 +1,41 @@
 // SearchPolicy: which rate to try next, to find the highest that holds. Pure: whoever runs the load
 // asks it for a step, makes the measurement, and tells it the outcome. Used by search.
 //
-// First the rate is doubled (or halved) until one step holds and one fails; then the gap between
-// them is halved, on a logarithmic scale, until it is within the resolution. Each step is repeated,
-// and holds when most of its repeats did; a failed step is the end of its rate as soon as it cannot
-// hold any more. In the end the two rates at the border are measured once more: a figure that was
-// luck is taken back, and the search goes on from there.
+// First the rate is doubled (or halved) until one holds and one fails; then the gap between them is
+// halved, on a logarithmic scale, until it is within the resolution. Each step is repeated until
+// most of its repeats agree. In the end the two rates at the border are measured again until their
+// steps agree by two, and the search goes on wherever that moves the border.
 //
-// A value type; safe everywhere. The number of steps is bounded.
+// Decided 2026-11 (what is the border): measurements contradict each other, so one that failed by
+// chance must not end the search below it, nor one that held by luck above it. The border is where
+// the fewest steps are on the wrong side: failed below it, held above it; of several such places the
+// lowest. A repeat that was INVALID says nothing of the server and is made again; a rate whose
+// repeats are INVALID again and again is one that the generator cannot make.
+//
+// A value type; safe everywhere. The number of measurements is bounded.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <vector>
 
 namespace forkecho::client {
 
 struct SearchLimits {
-  double first_rps = 1000;      // where to begin, above 0
-  double lowest_rps = 0.01;     // what does not hold this is not searched further
-  double highest_rps = 1e8;     // nor what holds this
-  double resolution = 0.02;     // the gap between what holds and what fails, as a part of it
-  unsigned repeats = 3;         // of each step, odd
-  unsigned most_steps = 60;     // rates tried, with those of the confirmation
+  double first_rps = 1000;   // where to begin, above 0
+  double lowest_rps = 0.01;  // what does not hold this is not searched further
+  double highest_rps = 1e8;  // nor what holds this
+  double resolution = 0.02;  // the gap between what holds and what fails, as a part of it
+  unsigned repeats = 3;      // of each step at most, and INVALID ones as many, odd
+  unsigned most_steps = 60;  // with those of the confirmation
 };
 
 /// One measurement.
 struct SearchTrial {
   double rps = 0;
-  bool holds = false;    // every term held, and the server was not the reason of an INVALID
-  bool invalid = false;  // the generator could not make this rate: no word on the server
+  bool holds = false;    // every term held, and the server was not the reason that the plan failed
+  bool invalid = false;  // the generator could not keep this rate: no word on the server
 };
 
 /// A rate, with what its repeats said.
@@ -37,7 +43,7 @@ struct SearchStep {
   double rps = 0;
   unsigned held = 0;
   unsigned failed = 0;
-  bool invalid = false;
+  unsigned invalid = 0;
   bool holds = false;
 };
 
@@ -64,24 +70,29 @@ class SearchPolicy {
   std::optional<double> highest_holding() const { return holding_; }
   /// The lowest known not to; empty when none is.
   std::optional<double> lowest_failing() const { return failing_; }
-  /// Every step in the order in which it was made, also those that were begun only.
+  /// Every step in the order in which it was made, also one that was begun only.
   const std::vector<SearchStep>& steps() const { return steps_; }
 
  private:
-  enum class Phase { bracket, narrow, confirm_holding, confirm_failing };
+  /// All steps of one rate.
+  struct Evidence {
+    unsigned held = 0;  // steps
+    unsigned failed = 0;
+    unsigned invalid = 0;  // of those that failed
+  };
 
   void begin_step(double rps);
   void learn(const SearchStep& step);
+  void place_border();
   void choose_next();
+  void confirm();
   bool is_narrow() const;
-  void finish(SearchEnd end) { end_ = end; }
 
   SearchLimits limits_;
-  Phase phase_ = Phase::bracket;
   std::vector<SearchStep> steps_;
+  std::map<double, Evidence> evidence_;
   std::optional<double> holding_;
   std::optional<double> failing_;
-  bool failing_is_invalid_ = false;
   std::optional<SearchEnd> end_;
 };
 

@@ -139,7 +139,7 @@ Json steps_json(const SearchResult& search) {
   auto repeat = search.repeats.begin();
   for (const SearchStep& step : search.steps) {
     Json repeats = Json::array();
-    for (unsigned i = 0; i < step.held + step.failed && repeat != search.repeats.end(); ++i) {
+    for (unsigned i = 0; i < step.held + step.failed + step.invalid && repeat != search.repeats.end(); ++i) {
       repeats.push_back(repeat_json(*repeat++));
     }
     steps.push_back({{"rps", step.rps},

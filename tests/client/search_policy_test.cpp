@@ -81,6 +81,36 @@ TEST(SearchPolicy, TakesBackWhatWasLuck) {
   EXPECT_NEAR(*policy.highest_holding(), 1000, 50);
 }
 
+TEST(SearchPolicy, IsSeldomMisledByWholeStepsThatAreDisturbed) {
+  std::mt19937_64 random(4);
+  int right = 0;
+  for (int i = 0; i < 100; ++i) {
+    unsigned trial = 0;
+    bool disturbed = false;
+    const Server server = [&](double rps) {
+      if (trial++ % 2 == 0) disturbed = random() % 20 == 0;
+      return SearchTrial{.rps = rps, .holds = rps <= 5000 && !disturbed};
+    };
+    const SearchPolicy policy = search({}, server);
+    right += policy.highest_holding() && std::abs(*policy.highest_holding() - 5000) < 250;
+  }
+  EXPECT_GE(right, 95);
+}
+
+TEST(SearchPolicy, MakesAnInvalidMeasurementAgain) {
+  std::mt19937_64 random(6);
+  int right = 0;
+  for (int i = 0; i < 100; ++i) {
+    const Server server = [&](double rps) {
+      return SearchTrial{.rps = rps, .holds = rps <= 5000, .invalid = random() % 5 == 0};
+    };
+    const SearchPolicy policy = search({}, server);
+    right += policy.end() == SearchEnd::found && policy.highest_holding() &&
+             std::abs(*policy.highest_holding() - 5000) < 250;
+  }
+  EXPECT_GE(right, 95);
+}
+
 TEST(SearchPolicy, StopsARateAsSoonAsItIsDecided) {
   SearchPolicy policy({.first_rps = 100, .repeats = 3});
   policy.tell({.rps = 100, .holds = true});
