@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "client/ceiling.h"
 #include "client/exit_code.h"
 #include "client/html_report.h"
 #include "client/load.h"
@@ -32,6 +33,7 @@ struct LoadOptions {
   std::string json_file;
   std::string html_file;
   bool quiet = false;
+  bool ceiling = false;
 };
 
 void write_results(const RunResult& result, const LoadOptions& options) {
@@ -59,6 +61,7 @@ int load(const LoadOptions& options) {
                                                    : TerminalProgress::Tell::warnings);
   RunResult result = run_load(plan_of(options), &progress);
   result.slos = judge(options.slos, result);
+  if (options.ceiling && !result.interrupted) result.ceiling = measure_ceiling(result.plan);
   write_results(result, options);
   return exit_code(result);
 }
@@ -174,6 +177,8 @@ void add_load_command(CLI::App& app, Command& chosen) {
                          "write the result as JSON to this file; - is standard output");
   add_result_file_option(*command, "--html", options->html_file,
                          "write the result as a page to this file; - is standard output");
+  command->add_flag("--ceiling", options->ceiling,
+                    "then measure what this client reaches against a server that does nothing");
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return load(*options); }; });
 }
