@@ -49,14 +49,26 @@ AndersonDarling test_evenness(std::vector<double> numbers) {
 
 double erlang_cdf(std::uint64_t shape, double x) {
   if (x <= 0) return 0;
-  // 1 − e^−x · Σ x^i/i! over i < shape, each term from its logarithm.
-  double rest = 0;
-  double log_term = -x;
-  for (std::uint64_t i = 0; i < shape; ++i) {
-    if (i > 0) log_term += std::log(x / static_cast<double>(i));
-    rest += std::exp(log_term);
+  const auto k = static_cast<double>(shape);
+  const double log_first = k * std::log(x) - x - std::lgamma(k + 1);  // e^−x · x^k/k!
+  if (x < k) {
+    // The terms above it: small results keep their digits.
+    double sum = 0;
+    double term = 1;
+    for (double i = k + 1; term > sum * 1e-17; ++i) {
+      sum += term;
+      term *= x / i;
+    }
+    return std::exp(log_first) * sum;
   }
-  return std::clamp(1 - rest, 0.0, 1.0);
+  // One minus those below it.
+  double sum = 0;
+  double term = k / x;
+  for (double i = k - 1; i >= 0 && term > sum * 1e-17; --i) {
+    sum += term;
+    term *= i / x;
+  }
+  return 1 - std::exp(log_first) * sum;
 }
 
 std::uint64_t arrival_stride(double rate) {

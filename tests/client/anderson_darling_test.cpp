@@ -62,6 +62,11 @@ TEST(AndersonDarling, ErlangIsTheSumOfExponentials) {
   EXPECT_NEAR(erlang_cdf(2, 3), 1 - std::exp(-3) * 4, 1e-12);
   EXPECT_NEAR(erlang_cdf(1000, 1000), 0.5042, 0.0002);
   EXPECT_EQ(erlang_cdf(3, 0), 0);
+  EXPECT_NEAR(std::log(erlang_cdf(20, 0.1)), 20 * std::log(0.1) - 0.1 - std::lgamma(21), 0.01);
+  for (const std::uint64_t shape : {1U, 2U, 30U}) {  // both forms meet where x = shape
+    const auto at = static_cast<double>(shape);
+    EXPECT_NEAR(erlang_cdf(shape, at * (1 - 1e-9)), erlang_cdf(shape, at * (1 + 1e-9)), 1e-8);
+  }
   EXPECT_NEAR(erlang_cdf(2000, 4000), 1, 1e-12);
 }
 
