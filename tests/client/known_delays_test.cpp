@@ -82,8 +82,22 @@ TEST(KnownDelays, QueueGrowsAsComputedFromThePlanAndNotFromTheSend) {
   EXPECT_GE(result.from_intended->max(), 500'000'000U);
   EXPECT_LE(result.from_send->value_at_quantile(0.5), result.from_intended->value_at_quantile(0.5));
   ASSERT_FALSE(result.generator.reasons.empty());
-  EXPECT_THAT(result.generator.reasons.back(),
-              ::testing::HasSubstr(" of 400 requests per second"));
+  EXPECT_THAT(result.generator.reasons.back(), ::testing::HasSubstr(" of 400 requests per second"));
+}
+
+TEST(KnownDelays, LateAnswerIsATimeoutAndNeverAnswersTheNextRequest) {
+  const DelayDouble server({.delays = {400ms, 0ms}});
+  LoadPlan plan = plan_for(server);
+  plan.rate = 0;
+  plan.connections = plan.workers = 1;
+  plan.requests = 6;
+  plan.timeout = 200ms;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.failed.timeout, 3U);
+  EXPECT_EQ(result.requests.completed, 3U);
+  EXPECT_EQ(result.connections.opened, 4U);
+  EXPECT_EQ(result.verification.wrong(), 0U);
+  EXPECT_EQ(exit_code(result), exit_failed);
 }
 
 TEST(KnownDelays, SloIsJudgedByThem) {
