@@ -29,6 +29,20 @@ double away_from_the_ends(double number) {
   return std::clamp(number, least, most);
 }
 
+/// Parts of `at` without a gap, each in the order of time: two workers may overtake each other.
+std::vector<std::vector<sys::Duration>> known_in_a_row(std::span<const sys::Duration> at) {
+  std::vector<std::vector<sys::Duration>> parts(1);
+  for (const sys::Duration moment : at) {
+    if (moment != sys::Duration::zero()) {
+      parts.back().push_back(moment);
+    } else if (!parts.back().empty()) {
+      parts.emplace_back();
+    }
+  }
+  for (auto& part : parts) std::sort(part.begin(), part.end());
+  return parts;
+}
+
 }  // namespace
 
 AndersonDarling test_evenness(std::vector<double> numbers) {
@@ -78,10 +92,11 @@ std::uint64_t arrival_stride(double rate) {
 std::optional<AndersonDarling> test_arrivals(const RateCurve& curve, std::uint64_t stride,
                                              std::span<const sys::Duration> at) {
   std::vector<double> evenly;
-  for (std::size_t i = 1; i < at.size(); ++i) {
-    if (at[i - 1] == sys::Duration::zero() || at[i] == sys::Duration::zero()) continue;
-    const double expected = curve.arrivals_by(at[i]) - curve.arrivals_by(at[i - 1]);
-    evenly.push_back(erlang_cdf(stride, expected));
+  for (const auto& moments : known_in_a_row(at)) {
+    for (std::size_t i = 1; i < moments.size(); ++i) {
+      const double expected = curve.arrivals_by(moments[i]) - curve.arrivals_by(moments[i - 1]);
+      evenly.push_back(erlang_cdf(stride, expected));
+    }
   }
   if (evenly.size() < fewest_gaps) return std::nullopt;
   return test_evenness(std::move(evenly));

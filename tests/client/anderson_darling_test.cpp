@@ -102,6 +102,14 @@ TEST(AndersonDarling, PoissonOfAnotherRateFails) {
   EXPECT_LT(test_arrivals(asked, stride, planned(Arrivals::poisson, sent, stride))->p, 1e-6);
 }
 
+TEST(AndersonDarling, RequestsThatOvertookEachOtherDoNotSpoilIt) {
+  const RateCurve curve(500, 0ns);
+  auto at = planned(Arrivals::poisson, curve, 1);
+  const auto in_order = test_arrivals(curve, 1, at);
+  for (std::size_t i = 0; i + 1 < at.size(); i += 10) std::swap(at[i], at[i + 1]);
+  EXPECT_DOUBLE_EQ(test_arrivals(curve, 1, at)->a_squared, in_order->a_squared);
+}
+
 TEST(AndersonDarling, UnknownMomentsAreLeftOut) {
   const RateCurve curve(1000, 0ns);
   auto at = planned(Arrivals::poisson, curve, 2);
