@@ -29,6 +29,20 @@ double away_from_the_ends(double number) {
   return std::clamp(number, least, most);
 }
 
+/// Parts of `at` without a gap, each in the order of time: two workers may overtake each other.
+std::vector<std::vector<sys::Duration>> known_in_a_row(std::span<const sys::Duration> at) {
+  std::vector<std::vector<sys::Duration>> parts(1);
+  for (const sys::Duration moment : at) {
+    if (moment != sys::Duration::zero()) {
+      parts.back().push_back(moment);
+    } else if (!parts.back().empty()) {
+      parts.emplace_back();
+    }
+  }
+  for (auto& part : parts) std::sort(part.begin(), part.end());
+  return parts;
+}
+
 }  // namespace
 
 AndersonDarling test_evenness(std::vector<double> numbers) {
@@ -49,14 +63,26 @@ AndersonDarling test_evenness(std::vector<double> numbers) {
 
 double erlang_cdf(std::uint64_t shape, double x) {
   if (x <= 0) return 0;
-  // 1 − e^−x · Σ x^i/i! over i < shape, each term from its logarithm.
-  double rest = 0;
-  double log_term = -x;
-  for (std::uint64_t i = 0; i < shape; ++i) {
-    if (i > 0) log_term += std::log(x / static_cast<double>(i));
-    rest += std::exp(log_term);
+  const auto k = static_cast<double>(shape);
+  const double log_first = k * std::log(x) - x - std::lgamma(k + 1);  // e^−x · x^k/k!
+  if (x < k) {
+    // The terms above it: small results keep their digits.
+    double sum = 0;
+    double term = 1;
+    for (double i = k + 1; term > sum * 1e-17; ++i) {
+      sum += term;
+      term *= x / i;
+    }
+    return std::exp(log_first) * sum;
   }
-  return std::clamp(1 - rest, 0.0, 1.0);
+  // One minus those below it.
+  double sum = 0;
+  double term = k / x;
+  for (double i = k - 1; i >= 0 && term > sum * 1e-17; --i) {
+    sum += term;
+    term *= i / x;
+  }
+  return 1 - std::exp(log_first) * sum;
 }
 
 std::uint64_t arrival_stride(double rate) {
@@ -66,10 +92,11 @@ std::uint64_t arrival_stride(double rate) {
 std::optional<AndersonDarling> test_arrivals(const RateCurve& curve, std::uint64_t stride,
                                              std::span<const sys::Duration> at) {
   std::vector<double> evenly;
-  for (std::size_t i = 1; i < at.size(); ++i) {
-    if (at[i - 1] == sys::Duration::zero() || at[i] == sys::Duration::zero()) continue;
-    const double expected = curve.arrivals_by(at[i]) - curve.arrivals_by(at[i - 1]);
-    evenly.push_back(erlang_cdf(stride, expected));
+  for (const auto& moments : known_in_a_row(at)) {
+    for (std::size_t i = 1; i < moments.size(); ++i) {
+      const double expected = curve.arrivals_by(moments[i]) - curve.arrivals_by(moments[i - 1]);
+      evenly.push_back(erlang_cdf(stride, expected));
+    }
   }
   if (evenly.size() < fewest_gaps) return std::nullopt;
   return test_evenness(std::move(evenly));

@@ -431,9 +431,12 @@ RunResult Run::result() {
   merge_all(books, &WorkerBooks::close, *result.close);
   result.totals = tally_totals(books);
   result.verification = tally_verification(books);
-  result.generator = judge(evidence());
+  const GeneratorEvidence seen = evidence();
+  result.generator = judge(seen);
   result.timeline = timeline_.points();
-  if (!port_warning_.empty()) result.warnings.push_back(port_warning_);
+  for (const std::string& warning : {port_warning_, arrivals_warning(seen)}) {
+    if (!warning.empty()) result.warnings.push_back(warning);
+  }
   return result;
 }
 

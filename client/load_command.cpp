@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "client/ceiling.h"
 #include "client/exit_code.h"
 #include "client/load.h"
 #include "client/options.h"
@@ -28,6 +29,7 @@ struct LoadOptions {
   std::vector<Slo> slos;
   ResultFiles files;
   bool quiet = false;
+  bool ceiling = false;
 };
 
 LoadPlan plan_of(const LoadOptions& options) {
@@ -44,6 +46,7 @@ int load(const LoadOptions& options) {
                                                    : TerminalProgress::Tell::warnings);
   RunResult result = run_load(plan_of(options), &progress);
   result.slos = judge(options.slos, result);
+  if (options.ceiling && !result.interrupted) result.ceiling = measure_ceiling(result.plan);
   if (!options.files.take_standard_output()) std::fputs(summary(result).c_str(), stdout);
   options.files.write(result);
   return exit_code(result);
@@ -157,6 +160,8 @@ void add_load_command(CLI::App& app, Command& chosen) {
   add_plan_options(*command, options->plan);
   add_slo_option(*command, options->slos);
   add_result_files_options(*command, options->files);
+  command->add_flag("--ceiling", options->ceiling,
+                    "then measure what this client reaches against a server that does nothing");
   command->add_flag("--quiet", options->quiet, "no progress on the terminal");
   command->callback([options, &chosen] { chosen = [options] { return load(*options); }; });
 }

@@ -68,13 +68,6 @@ std::vector<std::string> own_delays(const GeneratorEvidence::OpenLoop& run) {
     reasons.push_back(fmt::format(
         "generator: {:.1f} % of the requests were never sent, though a connection was free", shed));
   }
-  if (run.is_poisson && run.poisson && run.poisson->p < poisson_p_limit) {
-    reasons.push_back(
-        fmt::format("generator: the requests were not sent as the Poisson process that was planned "
-                    "(Anderson-Darling: "
-                    "A² = {:.1f}, p < {})",
-                    run.poisson->a_squared, poisson_p_limit));
-  }
   return reasons;
 }
 
@@ -157,6 +150,17 @@ GeneratorVerdict judge(const GeneratorEvidence& evidence) {
   }
   if (!evidence.given_up.empty()) verdict.reasons.push_back("server: " + evidence.given_up);
   return verdict;
+}
+
+std::string arrivals_warning(const GeneratorEvidence& evidence) {
+  if (!evidence.open_loop || !evidence.open_loop->is_poisson) return {};
+  const auto& test = evidence.open_loop->poisson;
+  if (!test || test->p >= poisson_p_limit) return {};
+  return fmt::format(
+      "the requests were not sent quite as the Poisson process that was planned: they were late, "
+      "and then "
+      "came in bunches (Anderson-Darling: A² {:.1f}, p < {})",
+      test->a_squared, poisson_p_limit);
 }
 
 }  // namespace forkecho::client

@@ -37,7 +37,9 @@ inline constexpr double missed_limit_percent = 1;
 inline constexpr double machine_full_percent = 95;
 inline constexpr double generator_part_percent = 10;
 
-/// Arrivals that a Poisson process would show more rarely than this are none.
+/// Arrivals that a Poisson process would show more rarely than this are none. The test sees a
+/// single stall of some milliseconds, which harms nobody's percentiles; so it warns, and the lag
+/// judges.
 inline constexpr double poisson_p_limit = 0.001;
 
 /// What the workers of a run wrote down about themselves, or what befell them.
@@ -68,5 +70,8 @@ struct GeneratorEvidence {
 };
 
 GeneratorVerdict judge(const GeneratorEvidence& evidence);
+
+/// Empty when there is none.
+std::string arrivals_warning(const GeneratorEvidence& evidence);
 
 }  // namespace forkecho::client

@@ -62,6 +62,11 @@ TEST(AndersonDarling, ErlangIsTheSumOfExponentials) {
   EXPECT_NEAR(erlang_cdf(2, 3), 1 - std::exp(-3) * 4, 1e-12);
   EXPECT_NEAR(erlang_cdf(1000, 1000), 0.5042, 0.0002);
   EXPECT_EQ(erlang_cdf(3, 0), 0);
+  EXPECT_NEAR(std::log(erlang_cdf(20, 0.1)), 20 * std::log(0.1) - 0.1 - std::lgamma(21), 0.01);
+  for (const std::uint64_t shape : {1U, 2U, 30U}) {  // both forms meet where x = shape
+    const auto at = static_cast<double>(shape);
+    EXPECT_NEAR(erlang_cdf(shape, at * (1 - 1e-9)), erlang_cdf(shape, at * (1 + 1e-9)), 1e-8);
+  }
   EXPECT_NEAR(erlang_cdf(2000, 4000), 1, 1e-12);
 }
 
@@ -95,6 +100,14 @@ TEST(AndersonDarling, PoissonOfAnotherRateFails) {
   const RateCurve sent(800, 0ns);
   const std::uint64_t stride = arrival_stride(1000);
   EXPECT_LT(test_arrivals(asked, stride, planned(Arrivals::poisson, sent, stride))->p, 1e-6);
+}
+
+TEST(AndersonDarling, RequestsThatOvertookEachOtherDoNotSpoilIt) {
+  const RateCurve curve(500, 0ns);
+  auto at = planned(Arrivals::poisson, curve, 1);
+  const auto in_order = test_arrivals(curve, 1, at);
+  for (std::size_t i = 0; i + 1 < at.size(); i += 10) std::swap(at[i], at[i + 1]);
+  EXPECT_DOUBLE_EQ(test_arrivals(curve, 1, at)->a_squared, in_order->a_squared);
 }
 
 TEST(AndersonDarling, UnknownMomentsAreLeftOut) {
