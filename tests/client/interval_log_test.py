@@ -15,7 +15,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
-from programs import BUILD, DOUBLE, ProgramTest, wait_until  # noqa: E402
+from programs import BUILD, ProgramTest  # noqa: E402
 
 SCRIPT = HERE / "interval_log_beside_hdr_histogram_js.js"
 MODULES = pathlib.Path(os.environ.get("FORKECHO_NODE_MODULES", BUILD.resolve().parent / "tools" / "node_modules"))
@@ -33,18 +33,10 @@ def ask(*arguments):
 class IntervalLog(ProgramTest):
     def load(self, name, *arguments):
         """Files of a run against a server of the project's own, and its JSON."""
-        control = self.folder / "double.sock"
-        process = subprocess.Popen([str(DOUBLE), "run", "--control", str(control)], env=self.environment())
-        try:
-            wait_until(control.exists, "the double listens")
-            address = json.loads(control.read_text())["listen"][0]
-            files = {kind: self.folder / f"{name}.{kind}" for kind in ("json", "hlog", "hgrm", "csv")}
+        files = {kind: self.folder / f"{name}.{kind}" for kind in ("json", "hlog", "hgrm", "csv")}
+        with self.double() as address:
             self.run_forkecho("load", address, "-c", "2", "-w", "1", "--warmup", "0", "--quiet", "--json", files["json"],
                               "--hdr", files["hlog"], "--hgrm", files["hgrm"], "--csv", files["csv"], *arguments, expect=0)
-        finally:
-            process.kill()
-            process.wait()
-            control.unlink()
         return files, json.loads(files["json"].read_text())
 
     def check_against(self, told, histogram):

@@ -5,7 +5,7 @@ import os
 import signal
 import unittest
 
-from programs import DOUBLE, ProgramTest, processes_that_name, wait_until
+from programs import DOUBLE, ProgramTest, processes_that_name, soak, wait_until
 
 SHORT = ["--rounds", "2", "-d", "100ms", "--warmup", "20ms", "-c", "4"]
 DESIGNS = ["iterative", "fork", "pool-shared", "pool-lock", "pool-passing", "pool-reuseport", "pool-single-use",
@@ -85,23 +85,6 @@ class Compare(ProgramTest):
             table, _ = self.run_forkecho("compare", *SHORT, "--targets", f"one={address}", expect=1)
         self.assertRegex(table, "Note: one: [0-9,]+ replies were wrong.")
 
-    def double(self, **environment):
-        import contextlib
-        import subprocess
-
-        @contextlib.contextmanager
-        def running():
-            control = self.folder / "double.sock"
-            process = subprocess.Popen([str(DOUBLE), "run", "--control", str(control)],
-                                       env=self.environment(**environment))
-            try:
-                wait_until(control.exists, "the double listens")
-                yield json.loads(control.read_text())["listen"][0]
-            finally:
-                process.kill()
-                process.wait()
-        return running()
-
     def test_says_why_a_server_does_not_start(self):
         _, errors = self.run_forkecho("compare", *SHORT, "--server", DOUBLE, expect=69, FORKECHOD_DOUBLE="dies")
         self.assertIn("the double was told to die", errors)
@@ -146,6 +129,27 @@ class Compare(ProgramTest):
         with open(f"/proc/{pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         return sum(int(field) for field in fields[11:15])
+
+
+class Claims(ProgramTest):
+    """What is said of two servers whose speed is known. The short form has too few rounds to say anything."""
+    rounds, times = soak(2, 15), soak(1, 20)
+
+    def claims(self, first, second):
+        """How often a difference of the rate was claimed."""
+        saved, claimed = self.folder / "c.json", 0
+        with self.double(FORKECHOD_DOUBLE=first) as one, self.double(FORKECHOD_DOUBLE=second) as other:
+            for _ in range(self.times):
+                self.run_forkecho("compare", "--targets", f"one={one},two={other}", "--workload", "rr", "-c", "4", "-w", "1",
+                                  "-d", "200ms", "--warmup", "20ms", "--rounds", str(self.rounds), "--json", saved, expect=0)
+                claimed += json.loads(saved.read_text())["designs"][1]["difference"] in ("more", "less")
+        return claimed
+
+    def test_two_of_the_same_are_seldom_told_apart(self):
+        self.assertLessEqual(self.claims("delay=0.00500", "delay=0.005"), soak(0, 1))
+
+    def test_a_tenth_slower_is_found(self):
+        self.assertGreaterEqual(self.claims("delay=0.0050", "delay=0.0055"), soak(0, 19))
 
 
 class Saved(ProgramTest):
