@@ -234,6 +234,19 @@ class Page(ProgramTest):
         dom = self.check(page, [pair, comparison])
         self.assertEqual(dom.cells["0/figures/0/interval/high"], ["1.2", "1.200×"])
 
+    def test_of_an_open_loop(self):
+        saved, page = self.folder / "run.json", self.folder / "run.html"
+        with self.double(FORKECHOD_DOUBLE="limit=100") as address:
+            # Twice what the server can do: the clocks part, and terms are missed.
+            process = self.start("load", address, "-r", "200", "-d", "2s", "--warmup", "0", "-c", "2", "-w", "1", "--slo",
+                                 "p99<1ms", "--slo", "errors<1%", "--json", saved, "--html", page)
+            process.communicate(timeout=60)
+        self.assertIn(process.returncode, (1, 2))
+        run = json.loads(saved.read_text())
+        dom = self.check(page, [run])
+        self.assertEqual(float(dom.cells["0/slo/0/value"][0]), run["slo"][0]["value"])
+        self.assertIn("0/latency/from_send/p99", dom.cells)
+
     def test_would_notice_a_request_and_an_error(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             page = self.folder / "bad.html"
