@@ -37,9 +37,9 @@ std::optional<Interval> interval_of_median(std::span<const double> values,
 
 /// Of any figure of `count` independent parts: `figure` is called with parts drawn at random, as
 /// many as there are, each by its place. `resamples` times.
-std::optional<Interval> interval_of(std::size_t count,
-                                    const std::function<double(std::span<const std::size_t>)>& figure,
-                                    double level = confidence, std::size_t resamples = 4000);
+std::optional<Interval> interval_of(
+    std::size_t count, const std::function<double(std::span<const std::size_t>)>& figure,
+    double level = confidence, std::size_t resamples = 4000);
 
 /// Where the ends are in `sorted` resampled figures of `count` values; for tests and for those who
 /// resample themselves. `sorted` is not empty.

@@ -135,8 +135,7 @@ int compare_saved(const CompareOptions& options) {
   if (prints_table) std::fputs(pair_table(pair, a, b).c_str(), stdout);
   if (!options.json_file.empty()) write_file_whole(options.json_file, json.dump(2) + '\n');
   if (!options.html_file.empty()) {
-    write_file_whole(options.html_file,
-                     html_report({json, documents.front(), documents.back()}));
+    write_file_whole(options.html_file, html_report({json, documents.front(), documents.back()}));
   }
   return exit_code(pair);
 }
@@ -211,8 +210,8 @@ void add_compare_command(CLI::App& app, Command& chosen) {
   auto* stevens = command->add_flag(
       "--stevens", options->stevens,
       "the load of Stevens' figure 30.1: 5,000 connections, 10 at once, 4,000 bytes each");
-  for (const char* fixed : {"--connections", "--duration", "--requests", "--workload", "--size",
-                            "--warmup"}) {
+  for (const char* fixed :
+       {"--connections", "--duration", "--requests", "--workload", "--size", "--warmup"}) {
     stevens->excludes(command->get_option(fixed));
   }
   add_result_file_option(*command, "--json", options->json_file,

@@ -40,8 +40,8 @@ struct ServerFigures {
   std::optional<double> cpu_us_per_request;          // user and system; empty without a request
   std::optional<Summary> cpu_us_per_request_rounds;  // of the same, round by round
   std::optional<std::uint64_t> context_switches;
-  std::optional<std::uint64_t> processes;  // median of the slices
-  std::optional<std::uint64_t> pss_bytes;  // likewise
+  std::optional<std::uint64_t> processes;                // median of the slices
+  std::optional<std::uint64_t> pss_bytes;                // likewise
   std::optional<double> pss_bytes_per_connection{};      // median of the slices, above idle
   std::optional<double> machine_switches_per_request{};  // of the generator, too
   std::optional<double> forks_per_request{};

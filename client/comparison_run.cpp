@@ -144,8 +144,9 @@ void ComparisonRun::add_targets() {
 void ComparisonRun::start_designs() {
   std::string help;
   if (!plan_.designs.empty()) {
-    help = run_program({plan_.server_program, "run", "--help"}, sys::Deadline::after(time_to_answer))
-               .output;
+    help =
+        run_program({plan_.server_program, "run", "--help"}, sys::Deadline::after(time_to_answer))
+            .output;
   }
   for (const ServerDesign* design : plan_.designs) {
     Contender& contender = contenders_.emplace_back();

@@ -17,7 +17,8 @@ constexpr std::uint32_t compressed_cookie = 0x1c849314;  // around it
 constexpr std::size_t header_bytes = 40;
 constexpr std::uint32_t most_bytes_of_a_number = 9;
 
-// --- writing --------------------------------------------------------------------------------------
+// --- writing
+// --------------------------------------------------------------------------------------
 
 template <typename Number>
 void append_big_endian(std::string& bytes, Number number) {
@@ -73,16 +74,17 @@ std::string encode_plain(const HdrHistogram& histogram) {
 std::string deflate(const std::string& plain) {
   uLongf size = compressBound(plain.size());
   std::string packed(size, '\0');
-  const int code = compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
-                             reinterpret_cast<const Bytef*>(plain.data()), plain.size(),
-                             Z_DEFAULT_COMPRESSION);
+  const int code =
+      compress2(reinterpret_cast<Bytef*>(packed.data()), &size,
+                reinterpret_cast<const Bytef*>(plain.data()), plain.size(), Z_DEFAULT_COMPRESSION);
   if (code == Z_MEM_ERROR) throw std::bad_alloc();
   if (code != Z_OK) throw std::logic_error("zlib did not compress");
   packed.resize(size);
   return packed;
 }
 
-// --- reading --------------------------------------------------------------------------------------
+// --- reading
+// --------------------------------------------------------------------------------------
 
 /// What is wrong with the bytes, for the one catch in decode_hdr.
 struct Malformed {
@@ -134,7 +136,8 @@ class Bytes {
 class InflateStream {
  public:
   explicit InflateStream(std::string_view packed) {
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // zlib only reads
+    stream_.next_in =
+        reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // zlib only reads
     stream_.avail_in = static_cast<uInt>(packed.size());
     if (inflateInit(&stream_) != Z_OK) throw std::bad_alloc();
   }

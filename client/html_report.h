@@ -10,8 +10,8 @@
 
 namespace forkecho::client {
 
-/// `documents` are comparisons, runs and pairs of schema 1 (check with what_is_wrong_with), shown in
-/// this order.
+/// `documents` are comparisons, runs and pairs of schema 1 (check with what_is_wrong_with), shown
+/// in this order.
 std::string html_report(const std::vector<nlohmann::ordered_json>& documents);
 
 /// Why the page cannot show this: no object, another schema, a part of it missing. One line without

@@ -131,8 +131,7 @@ std::string write_interval_log(const std::vector<LogInterval>& intervals, double
     if (!interval.tag.empty()) text += "Tag=" + interval.tag + ",";
     const double offset = interval.start_s - base;
     text += fmt::format("{:.6f},{:.6f},{:.3f},{}\n", std::abs(offset) < 5e-7 ? 0 : offset,
-                        interval.length_s,
-                        static_cast<double>(interval.histogram.max()) / ns_in_ms,
+                        interval.length_s, static_cast<double>(interval.histogram.max()) / ns_in_ms,
                         encode_hdr(interval.histogram));
   }
   return text;
@@ -142,11 +141,10 @@ std::vector<LogInterval> merge_logs(std::vector<LogInterval> intervals) {
   std::ranges::stable_sort(intervals, {}, place_of);
   std::vector<LogInterval> merged;
   for (LogInterval& interval : intervals) {
-    const auto same = std::find_if(
-        merged.rbegin(), merged.rend(), [&](const LogInterval& other) {
-          return place_of(other) != place_of(interval) ||
-                 other.histogram.layout == interval.histogram.layout;
-        });
+    const auto same = std::find_if(merged.rbegin(), merged.rend(), [&](const LogInterval& other) {
+      return place_of(other) != place_of(interval) ||
+             other.histogram.layout == interval.histogram.layout;
+    });
     if (same != merged.rend() && place_of(*same) == place_of(interval)) {
       same->histogram.merge(interval.histogram);
     } else {

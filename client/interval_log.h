@@ -33,8 +33,8 @@ struct ReadLog {
 };
 ReadLog read_interval_log(std::string_view text);
 
-/// The log of these, which starts at `start_s` (since the epoch). Interval_Max is in milliseconds of
-/// values that are nanoseconds. Times are written to the microsecond.
+/// The log of these, which starts at `start_s` (since the epoch). Interval_Max is in milliseconds
+/// of values that are nanoseconds. Times are written to the microsecond.
 std::string write_interval_log(const std::vector<LogInterval>& intervals, double start_s);
 
 /// Everything that several logs say, by time: intervals of the same tag, time and layout become

@@ -77,7 +77,8 @@ Json merge_histograms(const Values& values, const std::string& name) {
   return to_json(*sum);
 }
 
-// --- time -----------------------------------------------------------------------------------------
+// --- time
+// -----------------------------------------------------------------------------------------
 
 struct Span {
   double begin_s;  // since the epoch
@@ -85,10 +86,9 @@ struct Span {
 };
 
 Span span_of(const Json& run, std::size_t place) {
-  const auto begin =
-      run.contains("started_at") && run["started_at"].is_string()
-          ? parse_utc(run["started_at"].get_ref<const std::string&>())
-          : std::nullopt;
+  const auto begin = run.contains("started_at") && run["started_at"].is_string()
+                         ? parse_utc(run["started_at"].get_ref<const std::string&>())
+                         : std::nullopt;
   if (!begin) refuse(place, "its \"started_at\" is no time");
   const Json duration = run.value("duration_s", Json());
   if (!duration.is_number() || duration < 0) refuse(place, "its \"duration_s\" is no duration");
@@ -122,7 +122,8 @@ bool side_by_side(const std::vector<Span>& spans) {
   return false;
 }
 
-// --- the parts of a run ---------------------------------------------------------------------------
+// --- the parts of a run
+// ---------------------------------------------------------------------------
 
 /// Of these each process has its own share when they go on at once.
 constexpr std::array<const char*, 4> shares{"connections", "workers", "requests", "rate"};
@@ -163,11 +164,11 @@ Json merge_plans(const Values& plans, bool at_once) {
     } else if (all_equal(values)) {
       merged[key] = values.front();
     } else {
-      const auto other = std::ranges::find_if(
-          values, [&](const Json& value) { return value != values.front(); });
-      refuse(static_cast<std::size_t>(other - values.begin()),
-             "its " + key + " is " + other->dump() + ", that of the first " +
-                 values.front().dump());
+      const auto other =
+          std::ranges::find_if(values, [&](const Json& value) { return value != values.front(); });
+      refuse(
+          static_cast<std::size_t>(other - values.begin()),
+          "its " + key + " is " + other->dump() + ", that of the first " + values.front().dump());
     }
   }
   return merged;
@@ -186,8 +187,7 @@ Json merge_per_second(const Values& values, const std::vector<Span>& spans, doub
 
 Json merge_rates(const Values& rates, const std::vector<Span>& spans, double duration_s,
                  std::uint64_t completed) {
-  const Json requested =
-      merge_per_second(values_of(rates, "requested_rps"), spans, duration_s);
+  const Json requested = merge_per_second(values_of(rates, "requested_rps"), spans, duration_s);
   const double achieved = duration_s > 0 ? static_cast<double>(completed) / duration_s : 0;
   return {{"requested_rps", requested}, {"achieved_rps", achieved}};
 }
@@ -201,10 +201,10 @@ Json worst_lag(const Values& lags) {
       if (!value.is_number() || item.value().is_null()) {
         item.value() = nullptr;
       } else if (item.value().is_number()) {
-        item.value() = std::max(item.value().get<double>(), value.get<double>()) ==
-                               item.value().get<double>()
-                           ? item.value()
-                           : value;
+        item.value() =
+            std::max(item.value().get<double>(), value.get<double>()) == item.value().get<double>()
+                ? item.value()
+                : value;
       }
     }
   }
@@ -248,7 +248,8 @@ Json merge_verdicts(const Values& verdicts) {
           {"lag", worst_lag(values_of(verdicts, "lag"))}};
 }
 
-// --- the timeline ---------------------------------------------------------------------------------
+// --- the timeline
+// ---------------------------------------------------------------------------------
 
 struct Point {
   double end_s;  // from the first run's begin

@@ -25,7 +25,8 @@ constexpr std::size_t resamples = 2000;
 constexpr std::array quantiles{std::pair("p50", 0.5), std::pair("p90", 0.9), std::pair("p99", 0.99),
                                std::pair("p99.9", 0.999)};
 
-// --- settings -------------------------------------------------------------------------------------
+// --- settings
+// -------------------------------------------------------------------------------------
 
 void refuse_other_settings(const Json& a, const Json& b) {
   for (const Json* plan : {&a, &b}) {
@@ -34,8 +35,9 @@ void refuse_other_settings(const Json& a, const Json& b) {
       const Json of_b = b.value(item.key(), Json());
       // How many rounds there were is no property of the load.
       if (of_a == of_b || item.key() == "rounds" || item.key() == "rounds_done") continue;
-      throw CannotCompare(fmt::format("their settings differ: {} is {} in the first and {} in the second",
-                                      item.key(), of_a.dump(), of_b.dump()));
+      throw CannotCompare(
+          fmt::format("their settings differ: {} is {} in the first and {} in the second",
+                      item.key(), of_a.dump(), of_b.dump()));
     }
   }
 }
@@ -46,7 +48,8 @@ void note_machines(const Json& a, const Json& b, PairComparison& pair) {
   }
 }
 
-// --- runs -----------------------------------------------------------------------------------------
+// --- runs
+// -----------------------------------------------------------------------------------------
 
 /// A part of a run: how long, and every latency in it.
 struct Stretch {
@@ -61,14 +64,16 @@ Stretch stretch_of(const Json& point, double begin_s, const char* which) {
   if (!end.is_number() || !completed.is_number_unsigned()) {
     throw CannotCompare(fmt::format("a point of the {} timeline is not whole", which));
   }
-  Stretch stretch{.length_s = end.get<double>() - begin_s, .completed = completed.get<double>(),
+  Stretch stretch{.length_s = end.get<double>() - begin_s,
+                  .completed = completed.get<double>(),
                   .latencies = {}};
   if (stretch.completed == 0) return stretch;
   const Json hdr = point.value("hdr", Json());
   const DecodedHdr decoded =
       hdr.is_string() ? decode_hdr(hdr.get_ref<const std::string&>()) : DecodedHdr{};
   if (!decoded.histogram || decoded.histogram->layout != HdrLayout{}) {
-    throw CannotCompare(fmt::format("a point of the {} timeline was saved without its latencies", which));
+    throw CannotCompare(
+        fmt::format("a point of the {} timeline was saved without its latencies", which));
   }
   stretch.latencies = *decoded.histogram;
   return stretch;
@@ -202,7 +207,8 @@ void note_run(const Json& run, const char* which, PairComparison& pair) {
   double failures = 0;
   for (const Json& count : failed) failures += count.is_number() ? count.get<double>() : 0;
   if (failures > 0) {
-    pair.notes.push_back(fmt::format("the {} has {} failed requests", which, format_count(failures)));
+    pair.notes.push_back(
+        fmt::format("the {} has {} failed requests", which, format_count(failures)));
   }
   double wrong = 0;
   for (const char* kind : {"mismatched", "short", "extra"}) {
@@ -219,12 +225,11 @@ PairComparison compare_runs(const Json& a, const Json& b) {
   PairComparison pair;
   const auto stretches_a = stretches_of(a, "first");
   const auto stretches_b = stretches_of(b, "second");
-  pair.figures = {
-      figure_of(a, b, "rate", FigureUnit::rate, "/rate/achieved_rps"),
-      figure_of(a, b, "p50", FigureUnit::latency, "/latency/from_intended/p50"),
-      figure_of(a, b, "p90", FigureUnit::latency, "/latency/from_intended/p90"),
-      figure_of(a, b, "p99", FigureUnit::latency, "/latency/from_intended/p99"),
-      figure_of(a, b, "p99.9", FigureUnit::latency, "/latency/from_intended/p999")};
+  pair.figures = {figure_of(a, b, "rate", FigureUnit::rate, "/rate/achieved_rps"),
+                  figure_of(a, b, "p50", FigureUnit::latency, "/latency/from_intended/p50"),
+                  figure_of(a, b, "p90", FigureUnit::latency, "/latency/from_intended/p90"),
+                  figure_of(a, b, "p99", FigureUnit::latency, "/latency/from_intended/p99"),
+                  figure_of(a, b, "p99.9", FigureUnit::latency, "/latency/from_intended/p999")};
   const std::size_t fewer = std::min(stretches_a.size(), stretches_b.size());
   if (fewer >= fewest_values(confidence)) {
     auto ratios = resampled_ratios(Resampling(stretches_a), Resampling(stretches_b));
@@ -232,8 +237,8 @@ PairComparison compare_runs(const Json& a, const Json& b) {
       pair.figures[i].interval = interval_of_ratios(std::move(ratios[i]), fewer);
     }
   } else {
-    pair.notes.push_back(fmt::format("an interval needs runs of at least {} s",
-                                     fewest_values(confidence)));
+    pair.notes.push_back(
+        fmt::format("an interval needs runs of at least {} s", fewest_values(confidence)));
   }
   note_machines(a, b, pair);
   note_run(a, "first", pair);
@@ -243,7 +248,8 @@ PairComparison compare_runs(const Json& a, const Json& b) {
   return pair;
 }
 
-// --- comparisons ----------------------------------------------------------------------------------
+// --- comparisons
+// ----------------------------------------------------------------------------------
 
 std::vector<double> rounds_of(const Json& design) {
   std::vector<double> rounds;
@@ -281,7 +287,10 @@ const Json* find_design(const Json& comparison, const Json& name) {
 void add_design(const Json& of_a, const Json& of_b, PairComparison& pair) {
   const auto a = rounds_of(of_a);
   const auto b = rounds_of(of_b);
-  PairFigure figure{.name = of_a["name"], .a = median(a), .b = median(b), .ratio = {},
+  PairFigure figure{.name = of_a["name"],
+                    .a = median(a),
+                    .b = median(b),
+                    .ratio = {},
                     .interval = interval_of_medians(a, b)};
   if (figure.a && figure.b) figure.ratio = *figure.b / *figure.a;
   if (figure.ratio && !figure.interval) {
@@ -305,10 +314,10 @@ PairComparison compare_comparisons(const Json& a, const Json& b) {
   }
   if (pair.figures.empty()) throw CannotCompare("they have no design in common");
   note_machines(a, b, pair);
-  pair.notes.emplace_back("their rounds were not interleaved: what disturbed one is in its figures");
+  pair.notes.emplace_back(
+      "their rounds were not interleaved: what disturbed one is in its figures");
   return pair;
 }
-
 
 std::string text_of(const std::optional<double>& value, FigureUnit unit) {
   if (!value) return "–";
@@ -360,18 +369,17 @@ Json to_json(const PairComparison& pair, const std::string& a, const std::string
   };
   Json figures = Json::array();
   for (const PairFigure& figure : pair.figures) {
-    figures.push_back(
-        {{"name", figure.name},
-         {"unit", figure.unit == FigureUnit::rate ? "per_second" : "ns"},
-         {"a", or_null(figure.a)},
-         {"b", or_null(figure.b)},
-         {"ratio", or_null(figure.ratio)},
-         {"interval", figure.interval
-                          ? Json{{"low", figure.interval->low}, {"high", figure.interval->high}}
-                          : Json(nullptr)},
-         {"difference", to_string(figure.difference())}});
+    figures.push_back({{"name", figure.name},
+                       {"unit", figure.unit == FigureUnit::rate ? "per_second" : "ns"},
+                       {"a", or_null(figure.a)},
+                       {"b", or_null(figure.b)},
+                       {"ratio", or_null(figure.ratio)},
+                       {"interval", figure.interval ? Json{{"low", figure.interval->low},
+                                                           {"high", figure.interval->high}}
+                                                    : Json(nullptr)},
+                       {"difference", to_string(figure.difference())}});
   }
-  return {{"schema", 1},     {"kind", "pair"},       {"a", {{"name", a}}}, {"b", {{"name", b}}},
+  return {{"schema", 1},         {"kind", "pair"},     {"a", {{"name", a}}}, {"b", {{"name", b}}},
           {"level", confidence}, {"figures", figures}, {"notes", pair.notes}};
 }
 

@@ -1,5 +1,5 @@
-// PairComparison: what two saved results say of each other, with intervals by the bootstrap. Used by
-// `compare A.json B.json`.
+// PairComparison: what two saved results say of each other, with intervals by the bootstrap. Used
+// by `compare A.json B.json`.
 //
 // Decided 2026-11 (what is resampled): of a run, stretches of its timeline, each with all its
 // latencies: seconds next to each other are not independent, so there are at most thirty stretches.
@@ -20,7 +20,8 @@
 
 namespace forkecho::client {
 
-/// The two cannot be compared: other settings, or something missing. One line without its full stop.
+/// The two cannot be compared: other settings, or something missing. One line without its full
+/// stop.
 struct CannotCompare : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
@@ -40,8 +41,8 @@ struct PairFigure {
 struct PairComparison {
   std::vector<PairFigure> figures{};
   std::vector<std::string> notes{};  // what a reader must know, without the full stop
-  bool invalid = false;            // one of them
-  bool wrong = false;              // a reply in one of them
+  bool invalid = false;              // one of them
+  bool wrong = false;                // a reply in one of them
 };
 
 /// Both are documents that what_is_wrong_with finds nothing wrong with. Throws CannotCompare.

@@ -25,8 +25,9 @@ double deviation_of(const HdrHistogram& histogram, double mean) {
 }
 
 std::string line_of(const PercentilePoint& point, double unit, unsigned digits) {
-  std::string line = fmt::format("{:12.{}f} {:2.12f} {:10}", static_cast<double>(point.value) / unit,
-                                 digits, point.quantile, point.count);
+  std::string line =
+      fmt::format("{:12.{}f} {:2.12f} {:10}", static_cast<double>(point.value) / unit, digits,
+                  point.quantile, point.count);
   if (point.quantile < 1) line += fmt::format(" {:14.2f}", 1 / (1 - point.quantile));
   return line + '\n';
 }

@@ -13,9 +13,9 @@
 namespace forkecho::client {
 
 struct PercentilePoint {
-  double quantile;          // 0 to 1
-  std::uint64_t value;      // the highest of its bucket
-  std::uint64_t count;      // of all values up to this one
+  double quantile;      // 0 to 1
+  std::uint64_t value;  // the highest of its bucket
+  std::uint64_t count;  // of all values up to this one
 };
 
 /// From the smallest value to the largest, the last at 1; empty for an empty histogram.

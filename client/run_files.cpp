@@ -81,8 +81,8 @@ std::optional<double> parse_utc(std::string_view text) {
     return std::nullopt;
   }
   const auto days = chrono::sys_days(day).time_since_epoch().count();
-  const std::int64_t seconds = std::int64_t{days} * 86400 + number(11, 2) * 3600 +
-                               number(14, 2) * 60 + number(17, 2);
+  const std::int64_t seconds =
+      std::int64_t{days} * 86400 + number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2);
   return static_cast<double>(seconds) + number(20, 3) / 1000.0;
 }
 

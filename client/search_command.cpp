@@ -47,7 +47,9 @@ LoadPlan plan_of(const SearchOptions& options) {
 /// One line for each measurement, for a person who waits.
 void tell(const SearchRepeat& repeat) {
   std::fprintf(stderr, "%s/s: %s, p99 %s\n", format_three_digits(repeat.rps).c_str(),
-               repeat.holds ? "holds" : repeat.valid ? "does not hold" : "INVALID",
+               repeat.holds   ? "holds"
+               : repeat.valid ? "does not hold"
+                              : "INVALID",
                format_latency(repeat.p99_ns).c_str());
 }
 
@@ -85,8 +87,7 @@ void add_search_command(CLI::App& app, Command& chosen) {
   command->get_option("--rate")->description("where the search begins; without it, at 1,000/s");
   add_slo_option(*command, options->terms);
   command->get_option("--slo")->required();
-  command
-      ->add_option("--repeats", options->repeats, "measurements of each rate, odd; most decide")
+  command->add_option("--repeats", options->repeats, "measurements of each rate, odd; most decide")
       ->check(CLI::Range(1U, most_repeats))
       ->capture_default_str();
   add_result_file_option(*command, "--json", options->json_file,

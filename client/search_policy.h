@@ -8,8 +8,8 @@
 //
 // Decided 2026-11 (what is the border): measurements contradict each other, so one that failed by
 // chance must not end the search below it, nor one that held by luck above it. The border is where
-// the fewest steps are on the wrong side: failed below it, held above it; of several such places the
-// lowest. A repeat that was INVALID says nothing of the server and is made again; a rate whose
+// the fewest steps are on the wrong side: failed below it, held above it; of several such places
+// the lowest. A repeat that was INVALID says nothing of the server and is made again; a rate whose
 // repeats are INVALID again and again is one that the generator cannot make.
 //
 // A value type; safe everywhere. The number of measurements is bounded.

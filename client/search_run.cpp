@@ -123,14 +123,10 @@ Json slos_json(const std::vector<SloOutcome>& outcomes) {
 }
 
 Json repeat_json(const SearchRepeat& repeat) {
-  return {{"holds", repeat.holds},
-          {"verdict", repeat.valid ? "VALID" : "INVALID"},
-          {"reasons", repeat.reasons},
-          {"achieved_rps", repeat.achieved_rps},
-          {"p50", repeat.p50_ns},
-          {"p99", repeat.p99_ns},
-          {"errors", repeat.errors},
-          {"slo", slos_json(repeat.slos)}};
+  return {{"holds", repeat.holds},     {"verdict", repeat.valid ? "VALID" : "INVALID"},
+          {"reasons", repeat.reasons}, {"achieved_rps", repeat.achieved_rps},
+          {"p50", repeat.p50_ns},      {"p99", repeat.p99_ns},
+          {"errors", repeat.errors},   {"slo", slos_json(repeat.slos)}};
 }
 
 /// The steps took their repeats in turn.
@@ -139,7 +135,8 @@ Json steps_json(const SearchResult& search) {
   auto repeat = search.repeats.begin();
   for (const SearchStep& step : search.steps) {
     Json repeats = Json::array();
-    for (unsigned i = 0; i < step.held + step.failed + step.invalid && repeat != search.repeats.end(); ++i) {
+    for (unsigned i = 0;
+         i < step.held + step.failed + step.invalid && repeat != search.repeats.end(); ++i) {
       repeats.push_back(repeat_json(*repeat++));
     }
     steps.push_back({{"rps", step.rps},
@@ -182,9 +179,8 @@ SearchResult run_search(const SearchLimits& limits, const std::vector<Slo>& term
   search.end = interrupted ? std::nullopt : policy.end();
   search.highest_holding = policy.highest_holding();
   search.lowest_failing = policy.lowest_failing();
-  if (const auto best = search.highest_holding
-                            ? holding.find(*search.highest_holding)
-                            : holding.end();
+  if (const auto best =
+          search.highest_holding ? holding.find(*search.highest_holding) : holding.end();
       best != holding.end()) {
     search.best = std::move(best->second);
   }
@@ -196,8 +192,8 @@ std::string search_table(const SearchResult& search) {
                                  "p50", "p99", "errors");
   for (const auto& [rps, line] : curve_of(search)) {
     text += padded(rate_text(rps), 12) + padded(fmt::format("{}/{}", line.held, line.made), 9) +
-            padded(rate_text(*median(line.achieved)), 12) + padded(format_latency(line.p50_ns), 11) +
-            padded(format_latency(line.p99_ns), 11) +
+            padded(rate_text(*median(line.achieved)), 12) +
+            padded(format_latency(line.p50_ns), 11) + padded(format_latency(line.p99_ns), 11) +
             padded(format_count(static_cast<double>(line.errors)), 9) +
             (line.valid ? "" : "  INVALID") + "\n";
   }
@@ -226,10 +222,9 @@ ExitCode exit_code(const SearchResult& search) {
   if (wrong) return exit_failed;
   if (search.end == SearchEnd::generator_limited) return exit_invalid;
   if (search.highest_holding) return exit_good;
-  const bool only_invalid = !search.repeats.empty() &&
-                            std::ranges::none_of(search.repeats, [](const SearchRepeat& repeat) {
-                              return repeat.valid;
-                            });
+  const bool only_invalid =
+      !search.repeats.empty() &&
+      std::ranges::none_of(search.repeats, [](const SearchRepeat& repeat) { return repeat.valid; });
   return only_invalid ? exit_invalid : exit_failed;
 }
 

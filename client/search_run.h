@@ -1,6 +1,6 @@
-// The search for the highest rate that a server holds: measures what SearchPolicy asks for, and keeps
-// what each measurement said. Called by search; who measures is given to it, so that tests can be a
-// server of known limit.
+// The search for the highest rate that a server holds: measures what SearchPolicy asks for, and
+// keeps what each measurement said. Called by search; who measures is given to it, so that tests
+// can be a server of known limit.
 #pragma once
 
 #include <functional>
@@ -45,8 +45,8 @@ using MeasureRate = std::function<RunResult(double rps)>;
 /// Called after each measurement.
 using SearchProgress = std::function<void(const SearchRepeat&)>;
 
-/// Ends by itself, or when a run was interrupted. What `measure` throws is passed on. `progress` may
-/// be empty.
+/// Ends by itself, or when a run was interrupted. What `measure` throws is passed on. `progress`
+/// may be empty.
 SearchResult run_search(const SearchLimits& limits, const std::vector<Slo>& terms,
                         const MeasureRate& measure, const SearchProgress& progress);
 

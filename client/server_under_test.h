@@ -27,7 +27,7 @@ struct ServerCannotStart : std::runtime_error {
 /// What `forkechod status --json` says that is needed here.
 struct ServerStatus {
   pid_t pid = 0;
-  std::string address{};  // the first it listens on
+  std::string address{};                  // the first it listens on
   std::optional<std::uint64_t> forked{};  // processes that served connections, since it started
   /// Connections of each process that serves; empty when some were left out.
   std::map<pid_t, std::uint64_t> connections{};

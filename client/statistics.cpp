@@ -18,11 +18,8 @@ std::optional<Summary> summarise(std::vector<double> rounds) {
   const auto [min, max] = std::ranges::minmax(rounds);
   const double middle = *median(rounds);
   const auto interval = interval_of_median(rounds);
-  return Summary{.median = middle,
-                 .min = min,
-                 .max = max,
-                 .rounds = std::move(rounds),
-                 .interval = interval};
+  return Summary{
+      .median = middle, .min = min, .max = max, .rounds = std::move(rounds), .interval = interval};
 }
 
 std::optional<Summary> ratio_per_round(std::span<const double> values,

@@ -7,9 +7,13 @@ namespace {
 
 // Those of RFC 4648, section 10.
 TEST(Base64, IsThatOfTheRfc) {
-  const std::pair<const char*, const char*> examples[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> examples[] = {{"", ""},
+                                                          {"f", "Zg=="},
+                                                          {"fo", "Zm8="},
+                                                          {"foo", "Zm9v"},
+                                                          {"foob", "Zm9vYg=="},
+                                                          {"fooba", "Zm9vYmE="},
+                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : examples) {
     EXPECT_EQ(encode_base64(bytes), text);
     EXPECT_EQ(decode_base64(text), bytes);
@@ -23,8 +27,8 @@ TEST(Base64, GoesThroughEveryByte) {
 }
 
 TEST(Base64, RefusesAnyOtherForm) {
-  for (const char* text : {"Z", "Zg", "Zg=", "Zh==", "Z===", "====", "Zm9v\n", "Zm 9v=", "Zg==Zg==",
-                           "Zm8=Zm8=", "-_-_"}) {
+  for (const char* text : {"Z", "Zg", "Zg=", "Zh==", "Z===", "====", "Zm9v\n",
+                           "Zm 9v=", "Zg==Zg==", "Zm8=Zm8=", "-_-_"}) {
     EXPECT_EQ(decode_base64(text), std::nullopt) << text;
   }
 }

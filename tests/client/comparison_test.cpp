@@ -35,8 +35,10 @@ TEST(DesignSlices, SayWhatARequestAndAConnectionCost) {
 TEST(DesignSlices, LeaveOpenWhatOneSliceDoesNotKnow) {
   DesignSlices slices;
   DesignResult design;
-  slices.add(sample_slice(10, 1000), ServerSample{.context_switches = {}, .processes = {},
-                                                  .pss_bytes = {}, .forks = 3, .fairness = 1});
+  slices.add(
+      sample_slice(10, 1000),
+      ServerSample{
+          .context_switches = {}, .processes = {}, .pss_bytes = {}, .forks = 3, .fairness = 1});
   slices.add(sample_slice(10, 1000),
              ServerSample{.context_switches = {}, .processes = {}, .pss_bytes = {}});
   slices.fill_in(design);

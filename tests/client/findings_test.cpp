@@ -17,7 +17,8 @@ TEST(Findings, SayWhatAProcessForEveryConnectionCosts) {
       findings(sample_comparison()),
       ElementsAre(
           "On this machine a process for every connection costs 75.0 µs more than the pool (4.00× "
-          "as much; too few rounds to be sure) and 80.0 µs more than the event loop (5.00× as much; "
+          "as much; too few rounds to be sure) and 80.0 µs more than the event loop (5.00× as "
+          "much; "
           "too few rounds to be sure); one processor is full at "
           "about "
           "10,000 connections per second with it.",
@@ -55,8 +56,9 @@ TEST(Findings, SpeakOfRatesWhereTheServersCouldNotBeSeen) {
   for (auto& design : comparison.designs) design.server.reset();
   EXPECT_THAT(
       findings(comparison),
-      ElementsAre("event handled the most connections, 4,000 per second, 4.00× as many as fork (too "
-                  "few rounds to be sure)."));
+      ElementsAre(
+          "event handled the most connections, 4,000 per second, 4.00× as many as fork (too "
+          "few rounds to be sure)."));
 }
 
 TEST(Findings, OfNothingAreNone) {

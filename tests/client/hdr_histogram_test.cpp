@@ -41,8 +41,8 @@ TEST(HdrLayout, IsImpossibleBeyondItsBounds) {
   EXPECT_FALSE((HdrLayout{.lowest = 10, .highest = 19}.possible()));
   EXPECT_TRUE((HdrLayout{.lowest = 10, .highest = 20}.possible()));
   EXPECT_FALSE((HdrLayout{.highest = std::uint64_t{1} << 63}.possible()));
-  EXPECT_FALSE((HdrLayout{.lowest = std::uint64_t{1} << 61, .highest = ~std::uint64_t{0} >> 1})
-                   .possible());
+  EXPECT_FALSE(
+      (HdrLayout{.lowest = std::uint64_t{1} << 61, .highest = ~std::uint64_t{0} >> 1}).possible());
 }
 
 TEST(HdrHistogram, TellsWhatItHolds) {

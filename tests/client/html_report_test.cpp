@@ -32,7 +32,8 @@ TEST(HtmlReport, HoldsTheDocumentsAsTheyAre) {
 
 TEST(HtmlReport, CannotBeBrokenByWhatADocumentSays) {
   Json comparison = to_json(sample_comparison());
-  comparison["baseline"] = "</script><script>alert(1)</script><!-- {{documents}} {{curves}} {{chart.js}}";
+  comparison["baseline"] =
+      "</script><script>alert(1)</script><!-- {{documents}} {{curves}} {{chart.js}}";
   const std::string page = html_report({comparison});
   EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
   EXPECT_EQ(documents_in(page)[0], comparison);

@@ -81,7 +81,8 @@ TEST(MergeLogs, AddsTheSameIntervalsAndKeepsTheOthers) {
   const LogInterval tagged{"b", 10, 1, histogram_of({4})};
   LogInterval other = one;
   other.histogram = {.layout = {.digits = 2}, .buckets = {{1, 1}}};
-  const auto merged = merge_logs({later, one, other, tagged, {"a", 10, 1, histogram_of({2})}, other});
+  const auto merged =
+      merge_logs({later, one, other, tagged, {"a", 10, 1, histogram_of({2})}, other});
   ASSERT_EQ(merged.size(), 4U);
   EXPECT_EQ(merged[0].histogram, histogram_of({1, 2}));
   EXPECT_EQ(merged[1].histogram.count(), 2U);

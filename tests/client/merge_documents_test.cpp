@@ -39,10 +39,13 @@ RunResult run_of(std::span<const std::uint64_t> latencies, double start_s = noon
   }
   run.from_send = run.first_byte = run.from_intended;
   const std::uint64_t count = latencies.size();
-  run.requests = {.scheduled = count + 5, .sent = count + 2, .completed = count, .shed = 3,
+  run.requests = {.scheduled = count + 5,
+                  .sent = count + 2,
+                  .completed = count,
+                  .shed = 3,
                   .failed = {.timeout = 2}};
-  run.totals = {.connections = 10, .requests = count, .bytes_out = 64 * count,
-                .bytes_in = 64 * count};
+  run.totals = {
+      .connections = 10, .requests = count, .bytes_out = 64 * count, .bytes_in = 64 * count};
   run.requested_rps = 100;
   run.achieved_rps = static_cast<double>(count) / 2;
   return run;
@@ -168,7 +171,8 @@ TEST(MergeDocuments, RefusesWhatIsNoRunOfTheSameKind) {
   };
   EXPECT_EQ(why_not(good, good), "merged");
   EXPECT_EQ(with("/plan/size", 65), "run 2: its size is 65, that of the first 64");
-  EXPECT_EQ(with("/plan/workload", "rr"), "run 2: its workload is \"rr\", that of the first \"crr\"");
+  EXPECT_EQ(with("/plan/workload", "rr"),
+            "run 2: its workload is \"rr\", that of the first \"crr\"");
   EXPECT_EQ(with("/plan/new", 1), "run 2: its plan has \"new\"");
   EXPECT_EQ(with("/started_at", "now"), "run 2: its \"started_at\" is no time");
   EXPECT_EQ(with("/duration_s", -1), "run 2: its \"duration_s\" is no duration");

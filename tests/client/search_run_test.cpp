@@ -47,14 +47,13 @@ TEST(RunSearch, KeepsTheRunThatHeldBest) {
 
 TEST(RunSearch, StopsWhenARunIsInterrupted) {
   int runs = 0;
-  const SearchResult search = run_search(
-      {}, terms({"p99<5ms"}),
-      [&](double rps) {
-        RunResult run = at(rps, 1e9);
-        run.interrupted = ++runs == 4;
-        return run;
-      },
-      {});
+  const SearchResult search = run_search({}, terms({"p99<5ms"}),
+                                         [&](double rps) {
+                                           RunResult run = at(rps, 1e9);
+                                           run.interrupted = ++runs == 4;
+                                           return run;
+                                         },
+                                         {});
   EXPECT_EQ(runs, 4);
   EXPECT_FALSE(search.end);
   EXPECT_EQ(search.repeats.size(), 3U);
@@ -63,9 +62,9 @@ TEST(RunSearch, StopsWhenARunIsInterrupted) {
 
 TEST(RunSearch, TellsEachMeasurement) {
   std::size_t told = 0;
-  const SearchResult search =
-      run_search({}, terms({"p99<5ms"}), [](double rps) { return at(rps, 700); },
-                 [&](const SearchRepeat&) { ++told; });
+  const SearchResult search = run_search(
+      {}, terms({"p99<5ms"}), [](double rps) { return at(rps, 700); },
+      [&](const SearchRepeat&) { ++told; });
   EXPECT_EQ(told, search.repeats.size());
 }
 
@@ -101,14 +100,13 @@ TEST(SearchTable, PrintsTheCurveByRateAndTheAnswer) {
 TEST(SearchTable, SaysWhatItCouldNotFind) {
   EXPECT_THAT(search_table(search_of(0)), HasSubstr("No rate that was tried holds p99<5ms.\n"));
   EXPECT_EQ(exit_code(search_of(0)), exit_failed);
-  const SearchResult limited = run_search(
-      {}, terms({"p99<5ms"}),
-      [](double rps) {
-        RunResult run = at(rps, 1e9);
-        run.generator.valid = rps < 3000;
-        return run;
-      },
-      {});
+  const SearchResult limited = run_search({}, terms({"p99<5ms"}),
+                                          [](double rps) {
+                                            RunResult run = at(rps, 1e9);
+                                            run.generator.valid = rps < 3000;
+                                            return run;
+                                          },
+                                          {});
   EXPECT_THAT(search_table(limited), HasSubstr("more than this generator can make: INVALID."));
   EXPECT_EQ(exit_code(limited), exit_invalid);
 }

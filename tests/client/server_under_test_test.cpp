@@ -95,7 +95,8 @@ TEST(ParseServerStatus, ReadsForksAndEachProcessesConnections) {
   EXPECT_EQ(status.forked, 12U);
   EXPECT_EQ(status.connections, (std::map<pid_t, std::uint64_t>{{8, 3}, {9, 0}}));
   EXPECT_TRUE(read(R"("slots_omitted":2,"slots":[{"pid":8,"connections":3}])").connections.empty());
-  EXPECT_TRUE(read(R"("slots_omitted":0,"slots":[{"pid":"x","connections":3}])").connections.empty());
+  EXPECT_TRUE(
+      read(R"("slots_omitted":0,"slots":[{"pid":"x","connections":3}])").connections.empty());
   EXPECT_FALSE(read(R"("children":[])").forked);
 }
 
