@@ -70,6 +70,14 @@ void add_mode(CLI::App& app, Texts& texts, Options& options) {
              "(RFC 862)");
 }
 
+void add_accept(CLI::App& app, Texts& texts, Options& options) {
+  add_parsed(app, texts, "--accept", options.accept, parse_accept,
+             "one of shared, lock, passing, reuseport", "shared",
+             "Who accepts in the pool: shared: every worker, from one queue; lock: in turns, under "
+             "a lock; passing: a process that passes connections on; reuseport: every worker, from "
+             "a queue of its own");
+}
+
 void add_pool(CLI::App& app, Options& options) {
   app.add_option("--pool-start", options.pool.start, "Workers at the start (pool)")
       ->capture_default_str();
@@ -124,6 +132,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   Options& options = command.options;
   add_listening(app, options);
   add_mode(app, texts, options);
+  add_accept(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
   add_control(app, command.control);
@@ -143,8 +152,14 @@ std::string one_line(std::string text) {
 
 /// The sizes that nobody gave follow those that somebody did: a single option never contradicts a
 /// default, which differs from machine to machine.
-void fit_default_sizes(PoolSizes& sizes, const CLI::App& app) {
+void fit_default_sizes(PoolSizes& sizes, const CLI::App& app, bool is_fixed) {
   const auto given = [&app](const char* name) { return app.get_option(name)->count() > 0; };
+  if (is_fixed) {
+    if (!given("--pool-max")) sizes.max = sizes.start;
+    if (!given("--pool-max-spare")) sizes.max_spare = sizes.start;
+    if (!given("--pool-min-spare")) sizes.min_spare = sizes.start;
+    return;
+  }
   if (!given("--pool-max")) sizes.max = std::max({sizes.max, sizes.start, sizes.min_spare});
   if (!given("--pool-max-spare")) sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
   if (!given("--pool-min-spare"))
@@ -169,6 +184,51 @@ Parsed usage_error(const std::string& line) {
 
 }  // namespace
 
+namespace {
+
+/// Each worker has a queue of its own, which nobody else can empty.
+std::string find_contradiction_of_own_queues(const Options& options) {
+  const PoolSizes& pool = options.pool;
+  if (pool.start == 0) return "--pool-start 0: --accept reuseport needs a worker for each queue";
+  if (pool.max != pool.start || pool.min_spare != pool.start || pool.max_spare != pool.start)
+    return "--accept reuseport: the pool has a fixed size, a queue for each worker: give "
+           "--pool-start alone";
+  if (pool.start > options.max_connections)
+    return "--accept reuseport: --max-connections is smaller than --pool-start, the number of "
+           "queues that are served";
+  if (options.when_full == WhenFull::refuse)
+    return "--when-full refuse: with --accept reuseport clients wait in the queue of one worker, "
+           "full or not";
+  for (const std::string& address : options.listen) {
+    if (address.starts_with("unix:"))
+      return "--listen " + address +
+             ": --accept reuseport is for TCP (the system gives no second "
+             "queue to a unix socket)";
+  }
+  return {};
+}
+
+std::string find_contradiction_of_lives(const Options& options) {
+  const std::uint64_t life = options.connections_per_worker_life;
+  if (life > 0 && (options.mode == Mode::fork || options.mode == Mode::event))
+    return "--connections-per-worker-life concerns --mode pool and iterative only";
+  if (options.life_jitter > 0 && life == 0)
+    return "--life-jitter shortens a --connections-per-worker-life, and there is none";
+  return {};
+}
+
+std::string find_contradiction_of_accept(const Options& options) {
+  if (options.accept == Accept::shared) return {};
+  const std::string given = "--accept " + std::string(to_string(options.accept));
+  if (options.mode != Mode::pool) return given + " concerns --mode pool only";
+  if (has_single_use_workers(options))
+    return given + ": --connections-per-worker-life 1 is for --accept shared";
+  return options.accept == Accept::reuseport ? find_contradiction_of_own_queues(options)
+                                             : std::string();
+}
+
+}  // namespace
+
 std::string find_contradiction(const Options& options) {
   const PoolSizes& pool = options.pool;
   if (pool.max == 0) return "--pool-max 0: a pool needs a worker";
@@ -176,6 +236,8 @@ std::string find_contradiction(const Options& options) {
   if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
   if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
   if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
+  if (std::string wrong = find_contradiction_of_lives(options); !wrong.empty()) return wrong;
+  if (std::string wrong = find_contradiction_of_accept(options); !wrong.empty()) return wrong;
   if (options.listen.size() > max_listeners)
     return "more than " + std::to_string(max_listeners) + " --listen addresses";
   return {};
@@ -229,7 +291,8 @@ Parsed parse_command_line(int argc, const char* const* argv) {
                  : stop->parsed()  ? Verb::stop
                                    : Verb::status;
   if (run->parsed() || start->parsed())
-    fit_default_sizes(command.options.pool, run->parsed() ? *run : *start);
+    fit_default_sizes(command.options.pool, run->parsed() ? *run : *start,
+                      command.options.accept == Accept::reuseport);
   if (const std::string wrong = find_contradiction(command.options); !wrong.empty())
     return usage_error(wrong);
   complete(command);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <random>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/sys/process_title.h"
+#include "server/client_source.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
 #include "server/worker.h"
@@ -37,7 +37,7 @@ class PoolWorker {
  public:
   explicit PoolWorker(const ProcessContext& context)
       : options_(context.options),
-        listeners_(context.listeners),
+        source_(make_client_source(context)),
         pages_(context.pages),
         book_(context.page().book),
         slot_(context.page().slot),
@@ -70,26 +70,11 @@ class PoolWorker {
 
   /// The next client, or none after a signal or a pause.
   AcceptedClient next_client(bool& closed) {
-    if (listeners_.size() > 1) wait_for_any();
-    for (const Listener& listener : listeners_) {
-      AcceptResult accepted = listener.accept();
-      if (accepted.outcome == AcceptResult::Outcome::client) {
-        book_.accepted.add(1);
-        return std::move(accepted.client);
-      }
-      if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
-      closed = closed || accepted.outcome == AcceptResult::Outcome::closed;
-    }
-    return {};
-  }
-
-  void wait_for_any() const {
-    std::array<pollfd, max_listeners> entries;
-    nfds_t count = 0;
-    for (const Listener& listener : listeners_) {
-      entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
-    }
-    poll(entries.data(), count, current_wish() >= Wish::drain ? 0 : -1);
+    AcceptResult accepted = source_->next();
+    if (accepted.outcome == AcceptResult::Outcome::client) book_.accepted.add(1);
+    if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
+    closed = accepted.outcome == AcceptResult::Outcome::closed;
+    return std::move(accepted.client);
   }
 
   static void pause(int error) {
@@ -139,7 +124,7 @@ class PoolWorker {
   }
 
   const Options& options_;
-  const std::span<const Listener> listeners_;
+  const std::unique_ptr<ClientSource> source_;
   mp::RawArray<ProcessPage>& pages_;
   Book& book_;
   Slot& slot_;

@@ -43,6 +43,7 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   sys::set_process_title("forkechod: " + std::string(title));
   std::vector<int> kept{log::descriptor()};
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
+  if (context.passing != nullptr) kept.push_back(context.passing->fileno());
   close_all_but(std::move(kept));
   auto& memory = context.pages.memory();
   const std::size_t own = context.page_index * sizeof(ProcessPage);

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "common/mp/connection.h"
+#include "common/mp/lock.h"
 #include "common/mp/raw_shared.h"
 #include "server/listener.h"
 #include "server/options.h"
@@ -21,6 +23,8 @@ struct ProcessContext {
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
+  mp::Lock* accept_lock = nullptr;    // a worker's, with --accept lock
+  mp::Connection* passing = nullptr;  // with --accept passing: the end of the pipe that it uses
 
   ProcessPage& page() const { return pages[page_index]; }
 };
@@ -34,5 +38,6 @@ void settle_in(const ProcessContext& context, std::string_view title);
 /// Exit codes of acceptors and workers.
 inline constexpr int planned_end = 0;    // a full life, retired, or drained
 inline constexpr int setup_failed = 71;  // could not settle in
+inline constexpr int lock_broken = 72;   // a worker's: the accept lock is no lock any more
 
 }  // namespace forkecho::server
