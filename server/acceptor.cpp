@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -15,11 +16,15 @@
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
 #include "common/sys/check_syscall.h"
+#include "common/sys/process_title.h"
 #include "common/sys/raw_syscall.h"
 #include "server/admission.h"
+#include "server/backoff.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
+#include "server/pace.h"
 #include "server/serve_connection.h"
+#include "server/spares.h"
 
 namespace forkecho::server {
 namespace {
@@ -30,6 +35,8 @@ using sys::Deadline;
 constexpr int accept_batch = 16;
 /// After the system refused a descriptor or a process: time in which something may come free.
 constexpr auto resource_pause = std::chrono::milliseconds(100);
+/// Whether spares still take clients is looked at as often as this.
+constexpr auto spare_look = std::chrono::seconds(1);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
@@ -39,10 +46,18 @@ void on_finish(int) {
   finish_current_connection();
 }
 
+/// In a spare: nobody needs it any more.
+volatile std::sig_atomic_t leaving = 0;
+
+void on_leave(int) {
+  leaving = 1;
+}
+
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
 void on_parents_death(int) {
   if (getppid() != supervisor_pid) _exit(mp::orphaned);
+  leaving = 1;
 }
 
 void set_handler(int number, void (*handler)(int)) {
@@ -57,7 +72,8 @@ void set_handler(int number, void (*handler)(int)) {
 void prepare_childrens_signals() {
   set_handler(SIGTERM, on_finish);
   set_handler(SIGHUP, on_parents_death);
-  for (const int ignored : {SIGPIPE, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) {
+  set_handler(SIGUSR1, on_leave);
+  for (const int ignored : {SIGPIPE, SIGINT, SIGUSR2, SIGTTIN, SIGTTOU}) {
     set_handler(ignored, SIG_IGN);
   }
 }
@@ -88,9 +104,12 @@ class Acceptor {
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
         acceptor_pid_(getpid()) {
     context.pages.memory().keep_from_children();
-    for (const Listener& listener : listeners_) listener.keep_from_children();
+    if (!has_single_use_workers(options_))
+      for (const Listener& listener : listeners_) listener.keep_from_children();
     prepare_childrens_signals();
     signals_ = watch_signals();
+    if (has_single_use_workers(options_))
+      spares_.emplace(options_.pool, static_cast<std::uint32_t>(slots.size()));
   }
 
   void run() {
@@ -98,7 +117,9 @@ class Acceptor {
       wait_for_events();
       handle_signals();
       reap_children();
+      if (spares_) count_taken();
       accept_connections();
+      if (spares_) keep_spares();
     }
   }
 
@@ -108,13 +129,20 @@ class Acceptor {
   bool may_accept() const {
     const bool waits_for_room =
         decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::wait;
-    return !waits_for_room && !door_closed_ && pause_until_.passed();
+    return !waits_for_room && !door_closed_ && pause_until_.passed() && !spares_accept();
+  }
+
+  /// While there are spares the clients are theirs: they wait already.
+  bool spares_accept() const {
+    return spares_ && spares_->idle() > 0 && !draining_ && !spares_fail_;
   }
 
   void wait_for_events() {
-    std::array<pollfd, max_listeners + 1> entries;
+    std::array<pollfd, max_listeners + 2> entries;
     std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    if (spares_) entries[count++] = {.fd = spares_->fd(), .events = POLLIN, .revents = 0};
+    const std::size_t first_listener = count;
     if (may_accept()) {
       for (const Listener& listener : listeners_) {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
@@ -123,13 +151,19 @@ class Acceptor {
     sys::retry_on_interrupt(
         [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
     signals_pending_ = entries[0].revents != 0;
-    clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
+    clients_wait_ = std::any_of(entries.begin() + first_listener, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
   }
 
   Deadline wait_deadline() const {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
-    if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
+    if (finishing_ || (draining_ && spares_ && spares_->idle() > 0))
+      deadline = earlier(deadline, Deadline::after(finish_repeat));
+    if (spares_ && !draining_ && pause_until_.passed()) {
+      deadline = next_look_;
+      if (pace_.is_hurried(sys::Clock::now()))
+        deadline = earlier(deadline, Deadline::at(pace_.calm_at()));
+    }
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());
     return deadline;
@@ -137,6 +171,7 @@ class Acceptor {
 
   void handle_signals() {
     if (finishing_) tell_children(SIGTERM);
+    if (draining_ && spares_) dismiss_spares();
     if (!signals_pending_) return;
     std::array<signalfd_siginfo, 16> infos;
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
@@ -182,12 +217,20 @@ class Acceptor {
     Slot& slot = slots_[*slot_index];
     book_.bytes_in.add(slot.meter.bytes_in.get());
     book_.bytes_out.add(slot.meter.bytes_out.get());
+    const SlotState state = slot.state.load(std::memory_order_relaxed);
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
+    book_.reaped.add(1);
+    if (spares_ && spares_->remove(exit.pid)) {
+      if (!had_client(exit.exitcode, state == SlotState::serving)) {
+        if (exit.exitcode != unused_spare) tell_of_early_death(exit);
+        return;
+      }
+      book_.accepted.add(1);
+    }
     const Ending ending = ending_of_exitcode(exit.exitcode);
     if (ending == Ending::crashed) warn_of_crash(exit);
-    book_.reaped.add(1);
     book_.record(ending);
   }
 
@@ -216,6 +259,9 @@ class Acceptor {
   }
 
   bool accept_one(const Listener& listener) {
+    // Spares block in accept, so that the listener does not refuse to; and they may have been
+    // quicker.
+    if (spares_ && !listener.has_waiting_client()) return false;
     AcceptResult accepted = listener.accept();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
@@ -260,17 +306,151 @@ class Acceptor {
       fork_failed(client, slot, slot_index);
       return;
     }
+    if (spares_) {
+      pace_.came(1, entered(slot));
+      pace_.forked(time_since(slot));
+    }
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
   }
 
-  static void prepare(Slot& slot, const PeerAddress& peer) {
+  static sys::Clock::time_point entered(const Slot& slot) {
+    return sys::Clock::time_point(sys::Duration(slot.since_ns.load(std::memory_order_relaxed)));
+  }
+  static sys::Duration time_since(const Slot& slot) { return sys::Clock::now() - entered(slot); }
+
+  // --- Single-use workers, forked ahead
+
+  void count_taken() {
+    const unsigned taken = spares_->collect(slots_);
+    if (taken == 0) return;
+    book_.accepted.add(taken);
+    spares_backoff_.succeeded();
+    pace_.came(taken, sys::Clock::now());
+  }
+
+  void tell_of_early_death(const mp::Exit& exit) {
+    const bool others_are_well = book_.served.get() > 0;
+    const auto seconds =
+        spares_backoff_.after({.killed = exit.exitcode == -SIGKILL,
+                               .others_are_well = others_are_well,
+                               .started_before_last = !no_spares_before_.passed()});
+    if (seconds == Backoff::Seconds::zero()) return;
+    no_spares_before_ = Deadline::after(seconds);
+    log::error(
+        "worker {} {} before its first connection; the next is forked ahead in {} s (see the lines "
+        "above, memory and ulimit)",
+        exit.pid, describe_end(exit.exitcode), seconds.count());
+  }
+
+  /// In the time that is left by clients: those who wait are served first, by a fork each, so that
+  /// the worst that can happen to this mode is to be fork mode.
+  void keep_spares() {
+    if (draining_ || !pause_until_.passed()) return;
+    look_after_spares();
+    if (clients_wait_) {
+      spares_->ran_out();
+      return;
+    }
+    if (pace_.is_hurried(sys::Clock::now())) return;
+    if (!no_spares_before_.passed()) return;
+    const PoolDecision decision = spares_->decide(children_.size());
+    for (unsigned i = 0; i < decision.spawn && pause_until_.passed(); ++i) fork_spare();
+  }
+
+  /// Once a second. Spares that were stopped wait for nobody, and would keep us from accepting.
+  void look_after_spares() {
+    if (!next_look_.passed()) return;
+    next_look_ = Deadline::after(spare_look);
+    const bool somebody_waits =
+        std::any_of(listeners_.begin(), listeners_.end(),
+                    [](const Listener& l) { return l.has_waiting_client(); });
+    spares_fail_ = somebody_waits && somebody_waited_;
+    somebody_waited_ = somebody_waits;
+    if (somebody_waits) return;
+    spares_->relax();
+    if (spares_->decide(children_.size()).retire > 0) dismiss_one_spare();
+  }
+
+  void dismiss_spares() const {
+    spares_->for_each_pid([](pid_t pid) { kill(pid, SIGUSR1); });
+  }
+
+  void dismiss_one_spare() const {
+    bool done = false;
+    spares_->for_each_pid([&done](pid_t pid) { done = done || kill(pid, SIGUSR1) == 0; });
+  }
+
+  void fork_spare() {
+    const std::uint32_t slot_index = children_.take_slot();
+    Slot& slot = slots_[slot_index];
+    prepare(slot, {}, SlotState::idle);
+    const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
+    if (pid == 0) serve_next_client(slot);
+    if (pid < 0) {
+      const int error = errno;
+      slot.state.store(SlotState::free, std::memory_order_relaxed);
+      children_.give_back(slot_index);
+      pause("cannot fork a worker ahead", error);
+      return;
+    }
+    pace_.forked(time_since(slot));
+    book_.forked.add(1);
+    slot.pid.store(pid, std::memory_order_relaxed);
+    children_.insert(pid, slot_index);
+    spares_->add(pid, slot_index);
+  }
+
+  [[noreturn, gnu::hot]] void serve_next_client(Slot& slot) {
+    begin_child(slot);
+    sys::set_process_title("forkechod: worker, idle");
+    mp::accept_signals();
+    AcceptedClient client = wait_for_client();
+    slot.peer = client.peer;
+    slot.connections.set(1);
+    slot.enter(SlotState::serving);
+    spares_->announce();
+    for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
+    show_in_title(slot.peer);
+    serve_and_leave(client.socket.get(), slot);
+  }
+
+  /// Leaves the process when nobody needs it any more.
+  [[gnu::hot]] AcceptedClient wait_for_client() const {
+    for (;;) {
+      if (listeners_.size() > 1) wait_for_any();
+      for (const Listener& listener : listeners_) {
+        if (leaving != 0 || finishing()) leave_unused();
+        AcceptResult accepted = listener.accept();
+        if (accepted.outcome == AcceptResult::Outcome::client) return std::move(accepted.client);
+        if (accepted.outcome == AcceptResult::Outcome::closed) leave_unused();
+        if (accepted.outcome == AcceptResult::Outcome::exhausted)
+          poll(nullptr, 0, static_cast<int>(resource_pause.count()));
+      }
+    }
+  }
+
+  void wait_for_any() const {
+    std::array<pollfd, max_listeners> entries;
+    nfds_t count = 0;
+    for (const Listener& listener : listeners_)
+      entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
+    poll(entries.data(), count, leaving != 0 || finishing() ? 0 : -1);
+  }
+
+  [[noreturn]] static void leave_unused() {
+    for (;;) sys::raw_syscall(SYS_exit_group, unused_spare);
+  }
+
+  // ---
+
+  static void prepare(Slot& slot, const PeerAddress& peer, SlotState state = SlotState::serving) {
     slot.peer = peer;
     slot.meter.bytes_in.set(0);
     slot.meter.bytes_out.set(0);
-    slot.connections.set(1);
-    slot.enter(SlotState::serving);
+    slot.connections.set(state == SlotState::serving ? 1 : 0);
+    slot.enter(state);
   }
 
   void fork_failed(const AcceptedClient& client, Slot& slot, std::uint32_t slot_index) {
@@ -283,11 +463,19 @@ class Acceptor {
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
-    slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
-    mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
+    begin_child(slot);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     mp::accept_signals();
+    serve_and_leave(socket, slot);
+  }
+
+  [[gnu::hot]] void begin_child(Slot& slot) const {
+    slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
+    mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
+  }
+
+  [[noreturn, gnu::hot]] void serve_and_leave(int socket, Slot& slot) const {
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
   }
@@ -306,6 +494,10 @@ class Acceptor {
   Book& book_;
   mp::RawArray<Slot>& slots_;
   ChildTable children_;
+  std::optional<Spares> spares_;  // where workers are forked ahead
+  Pace pace_;
+  Backoff spares_backoff_;
+  Deadline no_spares_before_ = Deadline::immediately();
   const ServeOptions serve_options_;
   const pid_t acceptor_pid_;
   sys::Descriptor signals_;
@@ -314,8 +506,11 @@ class Acceptor {
   bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
-  bool queue_empty_ = false;  // while draining: nobody waited at the last look
-  bool door_closed_ = false;  // nobody will come any more
+  bool queue_empty_ = false;      // while draining: nobody waited at the last look
+  bool door_closed_ = false;      // nobody will come any more
+  bool spares_fail_ = false;      // somebody waits, and has waited, though there are spares
+  bool somebody_waited_ = false;  // at the last look
+  Deadline next_look_ = Deadline::immediately();
   std::uint64_t refused_ = 0;
   Deadline pause_until_ = Deadline::after(sys::Duration::zero());
   Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());
@@ -324,7 +519,9 @@ class Acceptor {
 }  // namespace
 
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
-  settle_in(context, "acceptor, one child per connection");
+  settle_in(context, has_single_use_workers(context.options)
+                         ? "acceptor, keeps workers ahead"
+                         : "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
   Acceptor(context, slots).run();
 }

@@ -58,6 +58,11 @@ BookTotals Book::read() const {
   return totals;
 }
 
+bool had_client(int exitcode, bool said_so) {
+  if (exitcode == unused_spare) return false;
+  return said_so || ending_of_exitcode(exitcode) != Ending::crashed;
+}
+
 Ending ending_of_exitcode(int exitcode) {
   const auto ending = static_cast<Ending>(exitcode);
   return ending == Ending::served || is_timeout(ending) ? ending : Ending::crashed;

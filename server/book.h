@@ -28,6 +28,13 @@ enum class Ending : int {
   crashed,  // the process serving it was killed, or failed
 };
 
+/// Exit code of a worker that was forked ahead and left without a client.
+inline constexpr int unused_spare = 120;
+
+/// Whether a child that was forked ahead, and of which nobody knows a client, had one, by its exit
+/// code and by whether it said that it serves.
+bool had_client(int exitcode, bool said_so);
+
 enum class Refusal : int { full, per_source, rate, draining };
 
 struct BookTotals {

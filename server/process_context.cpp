@@ -51,4 +51,9 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   memory.make_read_only(own + sizeof(ProcessPage), memory.size() - own - sizeof(ProcessPage));
 }
 
+std::string describe_end(int exitcode) {
+  return exitcode < 0 ? "was ended by signal " + std::to_string(-exitcode)
+                      : "ended with exit code " + std::to_string(exitcode);
+}
+
 }  // namespace forkecho::server

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "common/mp/connection.h"
@@ -39,5 +40,7 @@ void settle_in(const ProcessContext& context, std::string_view title);
 inline constexpr int planned_end = 0;    // a full life, retired, or drained
 inline constexpr int setup_failed = 71;  // could not settle in
 inline constexpr int lock_broken = 72;   // a worker's: the accept lock is no lock any more
+/// For the log: "ended with exit code 71", "was ended by signal 9". `exitcode` is Python's.
+std::string describe_end(int exitcode);
 
 }  // namespace forkecho::server

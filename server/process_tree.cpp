@@ -25,6 +25,7 @@ std::size_t seat_count(const Options& options) {
     case Mode::pool:
       break;
   }
+  if (has_single_use_workers(options)) return 1;
   const std::size_t most = std::min<std::size_t>(options.pool.max, options.max_connections);
   // One more, to find all the others busy and turn its client away.
   return options.when_full == WhenFull::refuse ? most + 1 : most;
@@ -34,19 +35,16 @@ const char* kind_of(Mode mode) {
   return mode == Mode::fork ? "acceptor" : "worker";
 }
 
-std::string describe(const mp::Exit& exit) {
-  return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
-                           : "ended with exit code " + std::to_string(exit.exitcode);
-}
-
 void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   switch (context.options.mode) {
     case Mode::fork:
       return run_acceptor(context, *slots);
     case Mode::event:
       return run_event_worker(context);
-    case Mode::iterative:
     case Mode::pool:
+      if (has_single_use_workers(context.options)) return run_acceptor(context, *slots);
+      return run_pool_worker(context);
+    case Mode::iterative:
       return run_pool_worker(context);
   }
 }
@@ -60,6 +58,12 @@ ProcessTree::ProcessTree(const Options& options, std::span<const Listener> liste
       pages_(seats_.size()),
       not_before_(sys::Deadline::after(sys::Duration::zero())) {}
 
+std::size_t ProcessTree::child_limit() const {
+  return options_.mode == Mode::fork
+             ? options_.max_connections
+             : std::min<std::size_t>(options_.pool.max, options_.max_connections);
+}
+
 PoolSizes ProcessTree::sizes() const {
   PoolSizes sizes = options_.pool;
   sizes.max = static_cast<unsigned>(seats_.size());
@@ -69,8 +73,8 @@ PoolSizes ProcessTree::sizes() const {
 }
 
 void ProcessTree::start() {
-  spawn(is_pool() ? std::min(options_.pool.start, static_cast<unsigned>(seats_.size()))
-                  : static_cast<unsigned>(seats_.size()));
+  spawn(is_sized() ? std::min(options_.pool.start, static_cast<unsigned>(seats_.size()))
+                   : static_cast<unsigned>(seats_.size()));
 }
 
 ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
@@ -101,8 +105,7 @@ void ProcessTree::spawn(unsigned count) {
 }
 
 void ProcessTree::occupy(Seat& seat) {
-  if (options_.mode == Mode::fork)
-    seat.slots = std::make_unique<mp::RawArray<Slot>>(options_.max_connections);
+  if (forks_children()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
   const ProcessContext context{.options = options_,
                                .listeners = listeners_,
                                .pages = pages_,
@@ -117,7 +120,7 @@ void ProcessTree::occupy(Seat& seat) {
     seat.process->start();
   } catch (const std::system_error& error) {
     seat.process.reset();
-    not_before_ = sys::Deadline::after(backoff_.failed());
+    not_before_ = sys::Deadline::after(backoff_.after({}));
     log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
                kind_of(options_.mode), error.what());
     return;
@@ -125,7 +128,7 @@ void ProcessTree::occupy(Seat& seat) {
   seat.pid = *seat.process->pid();
   seat.retiring = false;
   seat.started = sys::Clock::now();
-  if (options_.mode != Mode::fork) ++closed_.forked;
+  if (!forks_children()) ++closed_.forked;
 }
 
 void ProcessTree::reap() {
@@ -141,10 +144,7 @@ void ProcessTree::reap() {
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
-  const BookTotals book = read_page(pages_[index_of(seat)]);
-  // One that lived as long as the first pause would be cannot make us spin.
-  const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
-  note_failure(seat, exit, book.accepted > 0 || lived_long);
+  note_failure(seat, exit);
   close_book(seat);
   if (exit.exitcode == planned_end && !seat.retiring) ++to_replace_;
   seat.process.reset();
@@ -156,7 +156,7 @@ void ProcessTree::close_book(Seat& seat) {
   ProcessPage& page = pages_[index_of(seat)];
   const BookTotals book = read_page(page);
   closed_ += book;
-  if (options_.mode == Mode::fork) {
+  if (forks_children()) {
     orphans_.push_back({.group = seat.pid,
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
@@ -170,24 +170,46 @@ void ProcessTree::close_book(Seat& seat) {
   std::construct_at(&page);
 }
 
-void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself) {
+/// It has had a client; or lived as long as the first pause would be, and cannot make us spin.
+bool ProcessTree::has_proved_itself(const Seat& seat) const {
+  return pages_[index_of(seat)].book.accepted.get() > 0 ||
+         sys::Clock::now() - seat.started >= Backoff::first;
+}
+
+void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
   if (exit.exitcode == planned_end || killing_) {
     backoff_.succeeded();
     return;
   }
-  if (has_proved_itself) {
+  if (has_proved_itself(seat)) {
     backoff_.succeeded();
-    log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid, describe(exit));
+    log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid,
+                 describe_end(exit.exitcode));
     return;
   }
-  // Started before the pause began: the same misfortune, and no reason for a longer one.
-  if (!not_before_.passed()) return;
-  const auto pause = backoff_.failed(exit.exitcode < 0);
+  const auto pause = backoff_.after({.killed = exit.exitcode == -SIGKILL,
+                                     .others_are_well = others_are_well(seat),
+                                     .started_before_last = seat.started < last_early_death_});
+  last_early_death_ = sys::Clock::now();
+  if (pause == Backoff::Seconds::zero()) return;
   not_before_ = sys::Deadline::after(pause);
   log::error(
       "{} {} {} before its first connection; the next start is in {} s (see the lines above, "
       "memory and ulimit)",
-      kind_of(options_.mode), seat.pid, describe(exit), pause.count());
+      kind_of(options_.mode), seat.pid, describe_end(exit.exitcode), pause.count());
+}
+
+bool ProcessTree::others_are_well(const Seat& dead) const {
+  return std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
+    return &seat != &dead && seat.pid != 0 && has_proved_itself(seat);
+  });
+}
+
+/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
+/// to wait. Those who serve do not mind.
+void ProcessTree::dismiss_orphaned_spares() const {
+  if (!has_single_use_workers(options_)) return;
+  for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
 }
 
 void ProcessTree::reap_orphans() {
@@ -209,17 +231,26 @@ void ProcessTree::reap_orphans() {
 }
 
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
+  bool said_so = !has_single_use_workers(options_);
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
     closed_.bytes_in += slot.meter.bytes_in.get();
     closed_.bytes_out += slot.meter.bytes_out.get();
+    said_so = slot.state.load(std::memory_order_acquire) == SlotState::serving;
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     break;
   }
-  if (orphans.open > 0) {
-    --orphans.open;
-    closed_.add_ending(ending_of_exitcode(exit.exitcode));
+  if (had_client(exit.exitcode, said_so)) {
+    // Of one that was forked ahead, and took its client after its acceptor's last look.
+    if (orphans.open == 0 && has_single_use_workers(options_)) {
+      ++closed_.accepted;
+      ++orphans.open;
+    }
+    if (orphans.open > 0) {
+      --orphans.open;
+      closed_.add_ending(ending_of_exitcode(exit.exitcode));
+    }
   }
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
@@ -228,7 +259,8 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
 }
 
 void ProcessTree::maintain() {
-  if (is_pool()) {
+  dismiss_orphaned_spares();
+  if (is_sized()) {
     resize_pool();
   } else {
     replace_dead();
@@ -270,11 +302,12 @@ void ProcessTree::retire_one() {
 }
 
 void ProcessTree::maintain_drain() {
+  dismiss_orphaned_spares();
   const bool somebody_waits = std::any_of(listeners_.begin(), listeners_.end(),
                                           [](const Listener& l) { return l.has_waiting_client(); });
   if (!somebody_waits) return;
   const PoolState state = pool_state();
-  const bool will_be_served = is_pool() ? state.idle > 0 : seated() > 0;
+  const bool will_be_served = is_sized() ? state.idle > 0 : seated() > 0;
   if (!will_be_served) spawn(1);
 }
 
@@ -309,15 +342,33 @@ BookTotals ProcessTree::totals() const {
   return totals;
 }
 
+namespace {
+
+/// `idle` is what others say, and bounded by what is known.
+ChildCounts split(const BookTotals& all, std::uint64_t idle) {
+  const std::uint64_t alive = all.forked - all.reaped;
+  idle = std::min(idle, alive);
+  return {.forked = all.forked, .reaped = all.reaped, .idle = idle, .busy = alive - idle};
+}
+
+}  // namespace
+
 ChildCounts ProcessTree::children() const {
   const BookTotals all = totals();
   const std::uint64_t alive = all.forked - all.reaped;
-  if (options_.mode == Mode::fork)
-    return {.forked = all.forked, .reaped = all.reaped, .idle = 0, .busy = alive};
+  if (forks_children()) return split(all, idle_children());
   std::uint64_t busy = 0;
   for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
-  busy = std::min(busy, alive);
-  return {.forked = all.forked, .reaped = all.reaped, .idle = alive - busy, .busy = busy};
+  return split(all, alive - std::min(busy, alive));
+}
+
+/// Of those that were forked ahead.
+std::uint64_t ProcessTree::idle_children() const {
+  std::uint64_t idle = 0;
+  for_each_slot([&idle](const Slot& slot) {
+    idle += slot.state.load(std::memory_order_relaxed) == SlotState::idle;
+  });
+  return idle;
 }
 
 void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) const {
@@ -329,13 +380,13 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   };
   for (const Seat& seat : seats_) {
     visit_used(seat.slots.get());
-    if (seat.pid != 0 && options_.mode != Mode::fork) visit(pages_[index_of(seat)].slot);
+    if (seat.pid != 0 && !forks_children()) visit(pages_[index_of(seat)].slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }
 
 bool ProcessTree::is_busy() const {
-  if (!is_pool()) return !not_before_.passed();
+  if (!is_sized()) return !not_before_.passed();
   const PoolState state = pool_state();
   return state.busy > 0 || state.retiring > 0 || state.idle < sizes().min_spare ||
          state.idle > sizes().max_spare;

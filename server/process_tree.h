@@ -81,15 +81,25 @@ class ProcessTree {
     std::unique_ptr<mp::RawArray<Slot>> slots;
   };
 
-  bool is_pool() const { return options_.mode == Mode::pool; }
+  /// Workers that the supervisor itself adds and retires.
+  bool is_sized() const { return options_.mode == Mode::pool && !forks_children(); }
+  /// Acceptors sit here, and fork children for the connections.
+  bool forks_children() const {
+    return options_.mode == Mode::fork || has_single_use_workers(options_);
+  }
+  std::size_t child_limit() const;
+  std::uint64_t idle_children() const;
   PoolSizes sizes() const;
   Seat* seat_of(pid_t pid);
   Seat* free_seat();
   void occupy(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
-  void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
+  void note_failure(const Seat& seat, const mp::Exit& exit);
+  bool has_proved_itself(const Seat& seat) const;
+  bool others_are_well(const Seat& dead) const;
   void reap_orphans();
+  void dismiss_orphaned_spares() const;
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   void replace_dead();
   void resize_pool();
@@ -112,6 +122,7 @@ class ProcessTree {
   unsigned to_replace_ = 0;
   bool killing_ = false;  // deaths are our own doing, and nothing to tell of
   Backoff backoff_;
+  sys::Clock::time_point last_early_death_{};
   sys::Deadline not_before_;
 };
 

@@ -1,9 +1,9 @@
 // Spares: children that an acceptor has forked ahead of their clients (single-use workers of the
 // pool). Each waits in accept, takes one client, says so (announce), serves it and leaves.
 //
-// The acceptor alone uses it, but for announce, which its children call. Which child is a spare, the
-// acceptor knows from a table that no child has; whether one has taken a client, the child says in
-// its slot, and its exit code says again.
+// The acceptor alone uses it, but for announce, which its children call. Which child is a spare,
+// the acceptor knows from a table that no child has; whether one has taken a client, the child says
+// in its slot, and its exit code says again.
 #pragma once
 
 #include <sys/types.h>
@@ -33,18 +33,16 @@ class Spares {
   void add(pid_t pid, std::uint32_t slot);
   /// False when `pid` is none: its client was counted.
   bool remove(pid_t pid);
-  /// Calls `on_taken` for each spare that has taken a client; it is none any more.
-  void collect(const mp::RawArray<Slot>& slots, const std::function<void()>& on_taken);
+  /// How many have announced themselves since; they are spares no more. No wait.
+  unsigned collect(const mp::RawArray<Slot>& slots);
   void for_each_pid(const std::function<void(pid_t)>& visit) const;
 
-  /// How many to fork now, of `children` there are, and whether one should leave.
+  /// How many to fork now, where there are `children`, and whether one should leave.
   PoolDecision decide(std::uint32_t children);
   /// A client came when none was left: more will be kept ahead.
   void ran_out();
-  /// Called once a second: slowly fewer again.
+  /// Nothing happened for a while: slowly fewer again.
   void relax();
-  /// By one more, or fewer (TTIN, TTOU).
-  void grow(int by);
 
  private:
   struct Entry {
