@@ -37,6 +37,8 @@ constexpr int accept_batch = 16;
 constexpr auto resource_pause = std::chrono::milliseconds(100);
 /// Whether spares still take clients is looked at as often as this.
 constexpr auto spare_look = std::chrono::seconds(1);
+/// While connections of others keep us from accepting, they are looked at as often as this.
+constexpr auto room_poll = std::chrono::milliseconds(5);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
@@ -47,17 +49,17 @@ void on_finish(int) {
 }
 
 /// In a spare: nobody needs it any more.
-volatile std::sig_atomic_t leaving = 0;
+volatile std::sig_atomic_t dismissed = 0;
 
 void on_leave(int) {
-  leaving = 1;
+  dismissed = 1;
 }
 
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
 void on_parents_death(int) {
   if (getppid() != supervisor_pid) _exit(mp::orphaned);
-  leaving = 1;
+  dismissed = 1;
 }
 
 void set_handler(int number, void (*handler)(int)) {
@@ -82,7 +84,8 @@ void prepare_childrens_signals() {
 sys::Descriptor watch_signals() {
   sigset_t watched;
   sigemptyset(&watched);
-  for (const int number : {SIGCHLD, SIGTERM, SIGUSR2, SIGQUIT}) sigaddset(&watched, number);
+  for (const int number : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
+    sigaddset(&watched, number);
   return sys::Descriptor(
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
@@ -98,18 +101,24 @@ class Acceptor {
   Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
       : options_(context.options),
         listeners_(context.listeners),
-        book_(context.page().book),
+        page_(context.page()),
+        book_(page_.book),
+        elders_(context.elders),
+        adopted_(context.pages.all().back().book),
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
         acceptor_pid_(getpid()) {
     context.pages.memory().keep_from_children();
-    if (!has_single_use_workers(options_))
+    for (const auto& elder : elders_) elder->memory().keep_from_children();
+    if (has_single_use_workers(options_)) {
+      spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
+    } else {
       for (const Listener& listener : listeners_) listener.keep_from_children();
+    }
     prepare_childrens_signals();
     signals_ = watch_signals();
-    if (has_single_use_workers(options_))
-      spares_.emplace(options_.pool, static_cast<std::uint32_t>(slots.size()));
+    page_.door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
@@ -118,24 +127,37 @@ class Acceptor {
       handle_signals();
       reap_children();
       if (spares_) count_taken();
+      if (retired_) shut_door();
       accept_connections();
       if (spares_) keep_spares();
     }
   }
 
  private:
-  bool done() const { return draining_ && (queue_empty_ || door_closed_) && children_.size() == 0; }
+  bool done() const {
+    const bool over = retired_ || (draining_ && (queue_empty_ || door_closed_));
+    return over && children_.size() == 0;
+  }
+
+  bool leaving() const { return draining_ || retired_; }
 
   bool may_accept() const {
-    const bool waits_for_room =
-        decide_admission(children_.size(), slots_.size(), options_.when_full) == Admission::wait;
-    return !waits_for_room && !door_closed_ && pause_until_.passed() && !spares_accept();
+    return !retired_ && !door_closed_ && pause_until_.passed() && decide() != Admission::wait &&
+           !spares_accept() && !still_accept(elders_);
   }
 
   /// While there are spares the clients are theirs: they wait already.
   bool spares_accept() const {
     return spares_ && spares_->idle() > 0 && !draining_ && !spares_fail_;
   }
+
+  Admission decide() const {
+    return decide_admission(children_.size() + served_elsewhere(), slots_.size(),
+                            options_.when_full);
+  }
+
+  /// By elders, and by the adopted children of an acceptor that sat here before.
+  std::uint64_t served_elsewhere() const { return active_in(elders_) + adopted_.read().active(); }
 
   void wait_for_events() {
     std::array<pollfd, max_listeners + 2> entries;
@@ -157,13 +179,16 @@ class Acceptor {
 
   Deadline wait_deadline() const {
     Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
-    if (finishing_ || (draining_ && spares_ && spares_->idle() > 0))
+    if (finishing_ || (leaving() && spares_ && spares_->idle() > 0))
       deadline = earlier(deadline, Deadline::after(finish_repeat));
-    if (spares_ && !draining_ && pause_until_.passed()) {
+    if (spares_ && !leaving() && pause_until_.passed()) {
       deadline = next_look_;
       if (pace_.is_hurried(sys::Clock::now()))
         deadline = earlier(deadline, Deadline::at(pace_.calm_at()));
     }
+    // Room that others make is not announced by a signal.
+    if (!retired_ && !may_accept() && served_elsewhere() + elders_.size() > 0)
+      deadline = earlier(deadline, Deadline::after(room_poll));
     if (draining_ && !queue_empty_ && may_accept())
       deadline = Deadline::after(sys::Duration::zero());
     return deadline;
@@ -171,7 +196,7 @@ class Acceptor {
 
   void handle_signals() {
     if (finishing_) tell_children(SIGTERM);
-    if (draining_ && spares_) dismiss_spares();
+    if (leaving() && spares_) dismiss_spares();
     if (!signals_pending_) return;
     std::array<signalfd_siginfo, 16> infos;
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
@@ -189,15 +214,30 @@ class Acceptor {
       case SIGTERM:
         draining_ = true;
         break;
+      case SIGUSR1:
+        retired_ = true;
+        shut_door();
+        if (spares_) dismiss_spares();
+        break;
       case SIGUSR2:
         draining_ = finishing_ = true;
         tell_children(SIGTERM);
+        break;
+      case SIGTTIN:
+      case SIGTTOU:
+        if (spares_) grow(number == SIGTTIN ? 1 : -1);
+        next_look_ = Deadline::immediately();
         break;
       default:  // QUIT
         draining_ = door_closed_ = true;
         tell_children(SIGKILL);
         break;
     }
+  }
+
+  /// Spares take clients in until they are gone.
+  void shut_door() {
+    if (!spares_ || spares_->idle() == 0) page_.door.store(Door::shut, std::memory_order_release);
   }
 
   void tell_children(int number) const {
@@ -281,8 +321,7 @@ class Acceptor {
   }
 
   void take_in(AcceptedClient client) {
-    if (decide_admission(children_.size(), slots_.size(), options_.when_full) ==
-        Admission::refuse_full) {
+    if (decide() == Admission::refuse_full) {
       refuse(std::move(client));
     } else {
       fork_child(std::move(client));
@@ -347,14 +386,14 @@ class Acceptor {
   /// In the time that is left by clients: those who wait are served first, by a fork each, so that
   /// the worst that can happen to this mode is to be fork mode.
   void keep_spares() {
-    if (draining_ || !pause_until_.passed()) return;
+    if (leaving() || !pause_until_.passed()) return;
     look_after_spares();
     if (clients_wait_) {
       spares_->ran_out();
       return;
     }
     if (pace_.is_hurried(sys::Clock::now())) return;
-    if (!no_spares_before_.passed()) return;
+    if (!no_spares_before_.passed() || still_accept(elders_)) return;
     const PoolDecision decision = spares_->decide(children_.size());
     for (unsigned i = 0; i < decision.spawn && pause_until_.passed(); ++i) fork_spare();
   }
@@ -371,6 +410,11 @@ class Acceptor {
     if (somebody_waits) return;
     spares_->relax();
     if (spares_->decide(children_.size()).retire > 0) dismiss_one_spare();
+  }
+
+  void grow(int by) {
+    spares_->grow(by);
+    if (by < 0) dismiss_one_spare();
   }
 
   void dismiss_spares() const {
@@ -421,7 +465,7 @@ class Acceptor {
     for (;;) {
       if (listeners_.size() > 1) wait_for_any();
       for (const Listener& listener : listeners_) {
-        if (leaving != 0 || finishing()) leave_unused();
+        if (dismissed != 0 || finishing()) leave_unused();
         AcceptResult accepted = listener.accept();
         if (accepted.outcome == AcceptResult::Outcome::client) return std::move(accepted.client);
         if (accepted.outcome == AcceptResult::Outcome::closed) leave_unused();
@@ -436,7 +480,7 @@ class Acceptor {
     nfds_t count = 0;
     for (const Listener& listener : listeners_)
       entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
-    poll(entries.data(), count, leaving != 0 || finishing() ? 0 : -1);
+    poll(entries.data(), count, dismissed != 0 || finishing() ? 0 : -1);
   }
 
   [[noreturn]] static void leave_unused() {
@@ -491,7 +535,10 @@ class Acceptor {
 
   const Options& options_;
   const std::span<const Listener> listeners_;
+  ProcessPage& page_;
   Book& book_;
+  const Elders& elders_;
+  const Book& adopted_;
   mp::RawArray<Slot>& slots_;
   ChildTable children_;
   std::optional<Spares> spares_;  // where workers are forked ahead
@@ -506,6 +553,7 @@ class Acceptor {
   bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
+  bool retired_ = false;
   bool queue_empty_ = false;      // while draining: nobody waited at the last look
   bool door_closed_ = false;      // nobody will come any more
   bool spares_fail_ = false;      // somebody waits, and has waited, though there are spares

@@ -38,10 +38,12 @@ class EventWorker {
       : options_(context.options),
         listeners_(context.listeners),
         pages_(context.pages),
-        book_(context.page().book),
-        slot_(context.page().slot),
-        limit_(share_of_limit(options_.max_connections, static_cast<unsigned>(context.page_index),
-                              context.peers)),
+        page_(context.page()),
+        book_(page_.book),
+        slot_(page_.slot),
+        elders_(context.elders),
+        index_(static_cast<unsigned>(context.page_index)),
+        peers_(context.peers),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),
         epoll_(check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
@@ -52,10 +54,12 @@ class EventWorker {
     slot_.pid.store(getpid(), std::memory_order_relaxed);
     slot_.enter(SlotState::idle);
     sys::set_process_title("forkechod: event worker");
+    page_.door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
     while (!done()) {
+      if (retired()) page_.door.store(Door::shut, std::memory_order_release);
       watch_listeners(may_accept());
       wait_for_events();
       now_ = sys::Clock::now();
@@ -68,17 +72,23 @@ class EventWorker {
 
  private:
   bool leaving() const { return current_wish() >= Wish::retire; }
-  bool done() const { return leaving() && (queue_empty_ || door_closed_) && sessions_.empty(); }
+  bool done() const {
+    return leaving() && (queue_empty_ || door_closed_ || retired()) && sessions_.empty();
+  }
 
   bool may_accept() const {
-    if (now_ < pause_until_ || door_closed_) return false;
-    return sessions_.size() < limit_ || (options_.when_full == WhenFull::refuse && all_are_full());
+    if (retired() || now_ < pause_until_ || door_closed_ || still_accept(elders_)) return false;
+    return has_room() || (options_.when_full == WhenFull::refuse && all_are_full());
+  }
+
+  /// Each worker has a part of what the elders leave, which only grows.
+  bool has_room() const {
+    const std::uint64_t left = what_is_left(options_.max_connections, active_in(elders_));
+    return sessions_.size() < share_of_limit(left, index_, peers_);
   }
 
   bool all_are_full() const {
-    std::uint64_t active = 0;
-    for (const ProcessPage& page : pages_.all()) active += page.book.read().active();
-    return active >= options_.max_connections;
+    return active_in(pages_) + active_in(elders_) >= options_.max_connections;
   }
 
   void watch_listeners(bool wanted) {
@@ -141,7 +151,7 @@ class EventWorker {
   }
 
   void admit(AcceptedClient client) {
-    if (sessions_.size() >= limit_) {
+    if (!has_room()) {
       shutdown(client.socket.get(), SHUT_WR);
       recv(client.socket.get(), nullptr, 1 << 20, MSG_DONTWAIT | MSG_TRUNC);
       book_.record(Refusal::full);
@@ -226,9 +236,12 @@ class EventWorker {
   const Options& options_;
   const std::span<const Listener> listeners_;
   mp::RawArray<ProcessPage>& pages_;
+  ProcessPage& page_;
   Book& book_;
   Slot& slot_;
-  const std::uint64_t limit_;
+  const Elders& elders_;
+  const unsigned index_;
+  const unsigned peers_;
   std::vector<char> input_;
   std::vector<char> scratch_;
   sys::Descriptor epoll_;

@@ -36,6 +36,7 @@ class Passer {
     install_worker_signals(nullptr);
     // Signals stay blocked but in ppoll, so that none falls between a check and the wait.
     sigemptyset(&unblocked_);
+    context.page().door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
@@ -50,8 +51,7 @@ class Passer {
  private:
   bool done() const {
     if (in_hand_) return false;
-    return current_wish() == Wish::retire || door_closed_ ||
-           (current_wish() >= Wish::drain && queue_empty_);
+    return retired() || door_closed_ || (current_wish() >= Wish::drain && queue_empty_);
   }
 
   /// For clients, or for room in the pipe when there is one in hand.

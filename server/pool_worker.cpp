@@ -39,6 +39,7 @@ class PoolWorker {
       : options_(context.options),
         source_(make_client_source(context)),
         pages_(context.pages),
+        elders_(context.elders),
         book_(context.page().book),
         slot_(context.page().slot),
         serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
@@ -46,6 +47,7 @@ class PoolWorker {
     install_worker_signals(finish_current_connection);
     slot_.pid.store(getpid(), std::memory_order_relaxed);
     become_idle();
+    context.page().door.store(Door::open, std::memory_order_release);
     mp::accept_signals();
   }
 
@@ -63,9 +65,8 @@ class PoolWorker {
 
  private:
   bool life_is_over() const {
-    // Whoever was told to drain empties the queue first, whatever its age.
-    return current_wish() == Wish::retire ||
-           (life_ != 0 && served_ >= life_ && current_wish() < Wish::drain);
+    // Whoever was told to drain empties the queue first, whatever its age, unless others do.
+    return retired() || (life_ != 0 && served_ >= life_ && current_wish() < Wish::drain);
   }
 
   /// The next client, or none after a signal or a pause.
@@ -102,11 +103,17 @@ class PoolWorker {
   /// be left wrong by a worker that was killed: the supervisor clears a dead worker's slot.
   bool is_one_too_many() const {
     if (options_.when_full == WhenFull::wait || options_.mode != Mode::pool) return false;
+    std::uint64_t serving = serving_in(pages_);
+    for (const auto& elder : elders_) serving += serving_in(*elder);
+    return serving > std::min<std::uint64_t>(options_.max_connections, options_.pool.max);
+  }
+
+  static std::uint64_t serving_in(const GenerationPages& pages) {
     std::uint64_t serving = 0;
-    for (const ProcessPage& page : pages_.all()) {
+    for (const ProcessPage& page : pages.all()) {
       serving += page.slot.state.load(std::memory_order_seq_cst) == SlotState::serving;
     }
-    return serving > std::min<std::uint64_t>(options_.max_connections, options_.pool.max);
+    return serving;
   }
 
   void become_busy(const PeerAddress& peer) {
@@ -126,6 +133,7 @@ class PoolWorker {
   const Options& options_;
   const std::unique_ptr<ClientSource> source_;
   mp::RawArray<ProcessPage>& pages_;
+  const Elders& elders_;
   Book& book_;
   Slot& slot_;
   const ServeOptions serve_options_;

@@ -49,6 +49,9 @@ void settle_in(const ProcessContext& context, std::string_view title) {
   const std::size_t own = context.page_index * sizeof(ProcessPage);
   memory.make_read_only(0, own);
   memory.make_read_only(own + sizeof(ProcessPage), memory.size() - own - sizeof(ProcessPage));
+  for (const auto& elder : context.elders) {
+    elder->memory().make_read_only(0, elder->memory().size());
+  }
 }
 
 std::string describe_end(int exitcode) {

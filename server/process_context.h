@@ -10,6 +10,7 @@
 #include "common/mp/connection.h"
 #include "common/mp/lock.h"
 #include "common/mp/raw_shared.h"
+#include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/scoreboard.h"
@@ -26,6 +27,8 @@ struct ProcessContext {
   pid_t supervisor;
   mp::Lock* accept_lock = nullptr;    // a worker's, with --accept lock
   mp::Connection* passing = nullptr;  // with --accept passing: the end of the pipe that it uses
+  Elders elders = {};                 // the pages of older generations that still serve
+  int grown = 0;                      // workers to keep ahead beyond --pool-min-spare (TTIN, TTOU)
 
   ProcessPage& page() const { return pages[page_index]; }
 };

@@ -9,6 +9,7 @@
 #include "common/mp/cpu_count.h"
 #include "server/acceptor.h"
 #include "server/event_worker.h"
+#include "server/passer.h"
 #include "server/pool_worker.h"
 
 namespace forkecho::server {
@@ -26,13 +27,25 @@ std::size_t seat_count(const Options& options) {
       break;
   }
   if (has_single_use_workers(options)) return 1;
+  if (has_listeners_of_their_own(options)) return options.pool.start;
   const std::size_t most = std::min<std::size_t>(options.pool.max, options.max_connections);
   // One more, to find all the others busy and turn its client away.
   return options.when_full == WhenFull::refuse ? most + 1 : most;
 }
 
-const char* kind_of(Mode mode) {
-  return mode == Mode::fork ? "acceptor" : "worker";
+/// A fault of its own, unlike a signal from outside.
+bool may_have_written_anywhere(int exitcode) {
+  switch (exitcode) {
+    case lock_broken:
+    case -SIGSEGV:
+    case -SIGBUS:
+    case -SIGABRT:
+    case -SIGILL:
+    case -SIGFPE:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
@@ -42,7 +55,7 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
     case Mode::event:
       return run_event_worker(context);
     case Mode::pool:
-      if (has_single_use_workers(context.options)) return run_acceptor(context, *slots);
+      if (slots != nullptr) return run_acceptor(context, *slots);
       return run_pool_worker(context);
     case Mode::iterative:
       return run_pool_worker(context);
@@ -51,30 +64,41 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
 
 }  // namespace
 
-ProcessTree::ProcessTree(const Options& options, std::span<const Listener> listeners)
-    : options_(options),
+ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
+                         std::span<const Listener> listeners, Elders elders)
+    : options_(std::move(options)),
       listeners_(listeners),
-      seats_(seat_count(options)),
-      pages_(seats_.size()),
-      not_before_(sys::Deadline::after(sys::Duration::zero())) {}
+      means_(*options_),
+      seats_(seat_count(*options_) + (means_.has_pipe() ? 1 : 0)),
+      pages_(std::make_shared<GenerationPages>(seats_.size() + 1)),
+      elders_(std::move(elders)),
+      not_before_(sys::Deadline::after(sys::Duration::zero())) {
+  seats_.back().passes = means_.has_pipe();
+}
+
+/// How many may sit here now and serve: an older tree's connections count where each has a process,
+/// unless each of ours has a queue to empty.
+unsigned ProcessTree::places() const {
+  const auto all = static_cast<unsigned>(seats_.size() - (means_.has_pipe() ? 1 : 0));
+  const bool shares = serves_one_each() && !has_listeners_of_their_own(*options_);
+  return shares ? all - std::min(taken_, all) : all;
+}
 
 std::size_t ProcessTree::child_limit() const {
-  return options_.mode == Mode::fork
-             ? options_.max_connections
-             : std::min<std::size_t>(options_.pool.max, options_.max_connections);
+  return is_pool() ? std::min<std::size_t>(options_->pool.max, options_->max_connections)
+                   : options_->max_connections;
 }
 
-PoolSizes ProcessTree::sizes() const {
-  PoolSizes sizes = options_.pool;
-  sizes.max = static_cast<unsigned>(seats_.size());
-  sizes.min_spare = std::min(sizes.min_spare, sizes.max);
-  sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
-  return sizes;
+std::span<const Listener> ProcessTree::listeners_of(const Seat& seat) const {
+  if (!has_listeners_of_their_own(*options_)) return listeners_;
+  const std::size_t each = options_->listen.size();
+  return listeners_.subspan(index_of(seat) * each, each);
 }
 
-void ProcessTree::start() {
-  spawn(is_sized() ? std::min(options_.pool.start, static_cast<unsigned>(seats_.size()))
-                   : static_cast<unsigned>(seats_.size()));
+void ProcessTree::start(unsigned taken) {
+  taken_ = taken;
+  spawn(is_sized() ? std::min(options_->pool.start, places()) : places());
+  keep_passing();
 }
 
 ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
@@ -84,76 +108,95 @@ ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
 }
 
 ProcessTree::Seat* ProcessTree::free_seat() {
-  return seat_of(0);
+  const auto found = std::find_if(seats_.begin(), seats_.end(),
+                                  [](const Seat& s) { return s.pid == 0 && !s.passes; });
+  return found == seats_.end() ? nullptr : &*found;
 }
 
 unsigned ProcessTree::seated() const {
-  return static_cast<unsigned>(
-      std::count_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; }));
+  return static_cast<unsigned>(std::count_if(
+      seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0 && !s.passes; }));
 }
 
 bool ProcessTree::is_serving(const Seat& seat) const {
-  return pages_[index_of(seat)].slot.state.load(std::memory_order_acquire) == SlotState::serving;
+  return page_of(seat).slot.state.load(std::memory_order_acquire) == SlotState::serving;
 }
 
 void ProcessTree::spawn(unsigned count) {
   for (; count > 0; --count) {
     Seat* seat = free_seat();
-    if (seat == nullptr || !not_before_.passed()) return;
+    if (seat == nullptr || seated() >= places() || !not_before_.passed()) return;
     occupy(*seat);
   }
 }
 
 void ProcessTree::occupy(Seat& seat) {
-  if (forks_children()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
-  const ProcessContext context{.options = options_,
-                               .listeners = listeners_,
-                               .pages = pages_,
-                               .page_index = index_of(seat),
-                               .peers = static_cast<unsigned>(seats_.size()),
-                               .supervisor = getpid()};
-  seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
-  seat.process->detach();  // it dies with the supervisor by itself (settle_in)
-  seat.process->keep_signals_blocked();
-  seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
   try {
-    seat.process->start();
-  } catch (const std::system_error& error) {
+    if (forks_children()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
+    start_process(seat);
+  } catch (const std::exception& error) {
     seat.process.reset();
     not_before_ = sys::Deadline::after(backoff_.after({}));
     log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
-               kind_of(options_.mode), error.what());
+               kind_of(seat), error.what());
     return;
   }
+  if (seat.slots) seat.slots->memory().keep_from_children();  // from all but this one
   seat.pid = *seat.process->pid();
   seat.retiring = false;
+  seat.evict_at = sys::Deadline::never();
   seat.started = sys::Clock::now();
-  if (!forks_children()) ++closed_.forked;
+  if (!forks_children() && !seat.passes) ++closed_.forked;
+}
+
+void ProcessTree::start_process(Seat& seat) {
+  ProcessContext context{.options = *options_,
+                         .listeners = listeners_of(seat),
+                         .pages = *pages_,
+                         .page_index = index_of(seat),
+                         .peers = static_cast<unsigned>(seats_.size()),
+                         .supervisor = getpid(),
+                         .elders = elders_,
+                         .grown = grown_};
+  means_.equip(context, seat.passes);
+  seat.process.emplace([context, slots = seat.slots.get(), passes = seat.passes] {
+    passes ? run_passer(context) : run_process(context, slots);
+  });
+  seat.process->detach();  // it dies with the supervisor by itself (settle_in)
+  seat.process->keep_signals_blocked();
+  seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
+  seat.process->start();
+}
+
+bool ProcessTree::take_ended(pid_t pid) {
+  if (Seat* seat = seat_of(pid)) {
+    if (const auto exit = mp::reap_one(pid).exit) on_end(*seat, *exit);
+    return true;
+  }
+  if (orphans_.empty()) return false;
+  reap_orphans();
+  return mp::peek_ended() != pid;
 }
 
 void ProcessTree::reap() {
   while (const auto pid = mp::peek_ended()) {
-    if (Seat* seat = seat_of(*pid)) {
-      if (const auto exit = mp::reap_one(*pid).exit) on_end(*seat, *exit);
-      continue;
-    }
-    reap_orphans();
-    // Neither ours nor an acceptor's: as process 1 one inherits strangers, too.
-    if (mp::peek_ended() == pid) mp::reap_one(*pid);
+    if (!take_ended(*pid)) mp::reap_one(*pid);
   }
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
   note_failure(seat, exit);
   close_book(seat);
-  if (exit.exitcode == planned_end && !seat.retiring) ++to_replace_;
+  if (means_.has_lock() && may_have_written_anywhere(exit.exitcode))
+    renew_lock("a worker crashed, and may have written over it");
+  if (exit.exitcode == planned_end && !seat.retiring && !retired_) ++to_replace_;
   seat.process.reset();
   seat.pid = 0;
   seat.retiring = false;
 }
 
 void ProcessTree::close_book(Seat& seat) {
-  ProcessPage& page = pages_[index_of(seat)];
+  ProcessPage& page = page_of(seat);
   const BookTotals book = read_page(page);
   closed_ += book;
   if (forks_children()) {
@@ -164,7 +207,7 @@ void ProcessTree::close_book(Seat& seat) {
     reap_orphans();
   } else {
     closed_.crashed += book.active();
-    ++closed_.reaped;
+    if (!seat.passes) ++closed_.reaped;
   }
   std::destroy_at(&page);
   std::construct_at(&page);
@@ -172,8 +215,15 @@ void ProcessTree::close_book(Seat& seat) {
 
 /// It has had a client; or lived as long as the first pause would be, and cannot make us spin.
 bool ProcessTree::has_proved_itself(const Seat& seat) const {
-  return pages_[index_of(seat)].book.accepted.get() > 0 ||
+  const ProcessPage& page = page_of(seat);
+  return page.book.accepted.get() > 0 || page.slot.connections.get() > 0 ||
          sys::Clock::now() - seat.started >= Backoff::first;
+}
+
+bool ProcessTree::others_are_well(const Seat& dead) const {
+  return std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
+    return &seat != &dead && seat.passes == dead.passes && seat.pid != 0 && has_proved_itself(seat);
+  });
 }
 
 void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
@@ -181,10 +231,11 @@ void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
     backoff_.succeeded();
     return;
   }
-  if (has_proved_itself(seat)) {
+  const std::string end = describe_end(exit.exitcode);
+  if (has_proved_itself(seat) || retired_ || seat.retiring) {
     backoff_.succeeded();
-    log::warning("{} {} {}; it is replaced", kind_of(options_.mode), seat.pid,
-                 describe_end(exit.exitcode));
+    log::warning("{} {} {}; {}", kind_of(seat), seat.pid, end,
+                 retired_ || seat.retiring ? "it was to leave anyway" : "it is replaced");
     return;
   }
   const auto pause = backoff_.after({.killed = exit.exitcode == -SIGKILL,
@@ -196,20 +247,7 @@ void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
   log::error(
       "{} {} {} before its first connection; the next start is in {} s (see the lines above, "
       "memory and ulimit)",
-      kind_of(options_.mode), seat.pid, describe_end(exit.exitcode), pause.count());
-}
-
-bool ProcessTree::others_are_well(const Seat& dead) const {
-  return std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
-    return &seat != &dead && seat.pid != 0 && has_proved_itself(seat);
-  });
-}
-
-/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
-/// to wait. Those who serve do not mind.
-void ProcessTree::dismiss_orphaned_spares() const {
-  if (!has_single_use_workers(options_)) return;
-  for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
+      kind_of(seat), seat.pid, end, pause.count());
 }
 
 void ProcessTree::reap_orphans() {
@@ -228,29 +266,43 @@ void ProcessTree::reap_orphans() {
       }
     }
   });
+  publish_adopted();
+}
+
+/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
+/// to wait. Those who serve do not mind.
+void ProcessTree::dismiss_orphaned_spares() const {
+  if (!has_single_use_workers(*options_)) return;
+  for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
+}
+
+/// Others see in our page what no living acceptor's page shows.
+void ProcessTree::publish_adopted() {
+  std::uint64_t open = 0;
+  for (const Orphans& orphans : orphans_) open += orphans.open;
+  own_page().book.accepted.set(open);
 }
 
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
-  bool said_so = !has_single_use_workers(options_);
+  bool said_so = !has_single_use_workers(*options_);
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
     closed_.bytes_in += slot.meter.bytes_in.get();
     closed_.bytes_out += slot.meter.bytes_out.get();
-    said_so = slot.state.load(std::memory_order_acquire) == SlotState::serving;
+    said_so = said_so || slot.state.load(std::memory_order_acquire) == SlotState::serving;
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     break;
   }
-  if (had_client(exit.exitcode, said_so)) {
-    // Of one that was forked ahead, and took its client after its acceptor's last look.
-    if (orphans.open == 0 && has_single_use_workers(options_)) {
-      ++closed_.accepted;
-      ++orphans.open;
-    }
-    if (orphans.open > 0) {
-      --orphans.open;
-      closed_.add_ending(ending_of_exitcode(exit.exitcode));
-    }
+  const bool had_one = had_client(exit.exitcode, said_so);
+  // Forked ahead, it took its client after its acceptor's last look.
+  if (had_one && orphans.open == 0 && has_single_use_workers(*options_)) {
+    ++closed_.accepted;
+    ++orphans.open;
+  }
+  if (had_one && orphans.open > 0) {
+    --orphans.open;
+    closed_.add_ending(ending_of_exitcode(exit.exitcode));
   }
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
@@ -258,62 +310,95 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   }
 }
 
-void ProcessTree::maintain() {
+void ProcessTree::maintain(unsigned taken) {
+  taken_ = taken;
   dismiss_orphaned_spares();
-  if (is_sized()) {
-    resize_pool();
-  } else {
-    replace_dead();
+  if (retired_) {
+    // Again: a worker's may have come between its check and its wait.
+    tell(SIGUSR1, 0);
+    empty_pipe();
+    return;
   }
+  is_sized() ? resize_pool() : replace_dead();
+  keep_passing();
+  watch_for_stall();
 }
 
 void ProcessTree::replace_dead() {
-  spawn(static_cast<unsigned>(seats_.size()) - seated());
+  const unsigned wanted = places();
+  const unsigned there = seated();
+  if (there < wanted) spawn(wanted - there);
 }
 
-PoolState ProcessTree::pool_state() const {
-  PoolState state{.idle = 0, .busy = 0, .retiring = 0, .replace = to_replace_, .burst = burst_};
-  for (const Seat& seat : seats_) {
-    if (seat.pid == 0) continue;
-    ++(seat.retiring ? state.retiring : is_serving(seat) ? state.busy : state.idle);
-  }
-  return state;
+void ProcessTree::retire_all() {
+  retired_ = true;
+  tell(SIGUSR1, 0);
 }
 
-void ProcessTree::resize_pool() {
-  for (const Seat& seat : seats_) {
-    if (seat.retiring)
-      kill(seat.pid, SIGUSR1);  // again: the first may have come between check and wait
-  }
-  const PoolDecision decision = decide_pool_size(pool_state(), sizes());
-  to_replace_ = 0;
-  burst_ = decision.next_burst;
-  spawn(decision.spawn);
-  if (decision.retire > 0) retire_one();
+void ProcessTree::stop_waiting_for_doors() {
+  own_page().door.store(Door::shut, std::memory_order_release);
 }
 
-void ProcessTree::retire_one() {
-  const auto idle = std::find_if(seats_.rbegin(), seats_.rend(), [this](const Seat& seat) {
-    return seat.pid != 0 && !seat.retiring && !is_serving(seat);
+bool ProcessTree::is_open(const Seat& seat) const {
+  return seat.pid != 0 && page_of(seat).door.load(std::memory_order_acquire) == Door::open;
+}
+
+bool ProcessTree::is_ready() const {
+  // A worker of a single use may have come and gone already.
+  return places() == 0 || totals().accepted > 0 ||
+         std::any_of(seats_.begin(), seats_.end(), [this](const Seat& s) { return is_open(s); });
+}
+
+bool ProcessTree::still_accepts() const {
+  return std::any_of(seats_.begin(), seats_.end(), [this](const Seat& seat) {
+    // Whoever serves one connection hears of retiring before it looks for the next.
+    return is_open(seat) && !(serves_one_each() && is_serving(seat));
   });
-  if (idle == seats_.rend()) return;
-  idle->retiring = true;
-  kill(idle->pid, SIGUSR1);
 }
 
-void ProcessTree::maintain_drain() {
+void ProcessTree::forget_elder(const std::shared_ptr<GenerationPages>& pages) {
+  std::erase(elders_, pages);
+}
+
+bool ProcessTree::somebody_waits() const {
+  return std::any_of(listeners_.begin(), listeners_.end(),
+                     [](const Listener& l) { return l.has_waiting_client(); });
+}
+
+void ProcessTree::maintain_drain(unsigned taken) {
+  taken_ = taken;
   dismiss_orphaned_spares();
-  const bool somebody_waits = std::any_of(listeners_.begin(), listeners_.end(),
-                                          [](const Listener& l) { return l.has_waiting_client(); });
-  if (!somebody_waits) return;
+  empty_pipe();
+  if (retired_ || !somebody_waits()) return;
+  if (has_listeners_of_their_own(*options_)) return empty_own_queues();
+  if (means_.has_pipe()) return keep_passing();
   const PoolState state = pool_state();
   const bool will_be_served = is_sized() ? state.idle > 0 : seated() > 0;
-  if (!will_be_served) spawn(1);
+  const bool stalls =
+      is_sized() &&
+      stall_.look(
+          {.clients_wait = true, .somebody_is_free = state.idle > 0, .accepted = totals().accepted},
+          sys::Clock::now());
+  if (!will_be_served || stalls) spawn(1);
+}
+
+/// Each is emptied by whoever has it.
+void ProcessTree::empty_own_queues() {
+  for (Seat& seat : seats_) {
+    const auto queues = listeners_of(seat);
+    const bool needed =
+        seat.pid == 0 && std::any_of(queues.begin(), queues.end(),
+                                     [](const Listener& l) { return l.has_waiting_client(); });
+    if (needed && not_before_.passed()) occupy(seat);
+  }
 }
 
 void ProcessTree::tell(int signal, int orphans_signal) {
+  // Workers would leave an acceptor alone with those whom it has yet to pass on.
+  const bool workers_stay = (signal == SIGUSR1 || signal == SIGTERM) && means_.has_pipe() &&
+                            (seats_.back().pid != 0 || means_.somebody_in_pipe());
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) kill(seat.pid, signal);
+    if (seat.pid != 0 && (seat.passes || !workers_stay)) kill(seat.pid, signal);
   }
   if (orphans_signal == 0) return;
   // A group in orphans_ has members, else reap_orphans had dropped it: its number is not another's.
@@ -331,44 +416,49 @@ void ProcessTree::kill_all() {
 }
 
 bool ProcessTree::empty() const {
-  return seated() == 0 && orphans_.empty();
+  const bool nobody_sits =
+      std::all_of(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid == 0; });
+  return nobody_sits && orphans_.empty() && (killing_ || !means_.somebody_in_pipe());
 }
 
 BookTotals ProcessTree::totals() const {
   BookTotals totals = closed_;
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) totals += read_page(pages_[index_of(seat)]);
+    if (seat.pid != 0) totals += read_page(page_of(seat));
   }
   return totals;
 }
 
-namespace {
-
-/// `idle` is what others say, and bounded by what is known.
-ChildCounts split(const BookTotals& all, std::uint64_t idle) {
-  const std::uint64_t alive = all.forked - all.reaped;
-  idle = std::min(idle, alive);
-  return {.forked = all.forked, .reaped = all.reaped, .idle = idle, .busy = alive - idle};
-}
-
-}  // namespace
-
 ChildCounts ProcessTree::children() const {
   const BookTotals all = totals();
   const std::uint64_t alive = all.forked - all.reaped;
-  if (forks_children()) return split(all, idle_children());
   std::uint64_t busy = 0;
-  for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
-  return split(all, alive - std::min(busy, alive));
+  if (forks_children()) {
+    busy = alive - std::min(alive, idle_children());
+  } else {
+    for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
+    busy = std::min(busy, alive);
+  }
+  return {.forked = all.forked, .reaped = all.reaped, .idle = alive - busy, .busy = busy};
 }
 
-/// Of those that were forked ahead.
+/// Of those that were forked ahead; by what they say.
 std::uint64_t ProcessTree::idle_children() const {
+  if (!is_pool()) return 0;
   std::uint64_t idle = 0;
   for_each_slot([&idle](const Slot& slot) {
     idle += slot.state.load(std::memory_order_relaxed) == SlotState::idle;
   });
   return idle;
+}
+
+std::vector<std::uint64_t> ProcessTree::served_by_each() const {
+  std::vector<std::uint64_t> served;
+  if (forks_children()) return served;
+  for (const Seat& seat : seats_) {
+    if (seat.pid != 0 && !seat.passes) served.push_back(page_of(seat).slot.connections.get());
+  }
+  return served;
 }
 
 void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) const {
@@ -380,7 +470,7 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   };
   for (const Seat& seat : seats_) {
     visit_used(seat.slots.get());
-    if (seat.pid != 0 && !forks_children()) visit(pages_[index_of(seat)].slot);
+    if (seat.pid != 0 && !forks_children() && !seat.passes) visit(page_of(seat).slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }

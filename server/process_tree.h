@@ -19,12 +19,15 @@
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "common/mp/reap.h"
+#include "server/accept_means.h"
 #include "server/backoff.h"
 #include "server/book.h"
+#include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/pool_policy.h"
 #include "server/scoreboard.h"
+#include "server/stall_watch.h"
 
 namespace forkecho::server {
 
@@ -38,17 +41,40 @@ struct ChildCounts {
 
 class ProcessTree {
  public:
-  ProcessTree(const Options& options, std::span<const Listener> listeners);
+  /// `elders`: the pages of older trees that still serve, see forget_elder.
+  ProcessTree(std::shared_ptr<const Options> options, std::span<const Listener> listeners,
+              Elders elders = {});
 
-  /// Starts those who should be there from the beginning.
-  void start();
-  /// Reaps everyone who has ended and closes their books. Call on SIGCHLD.
+  /// Starts those who should be there from the beginning. Where a process is a connection (pool,
+  /// iterative), `taken` of this tree's places are an older tree's for the time being.
+  void start(unsigned taken = 0);
+  /// Child `pid` has ended and is not reaped yet (mp::peek_ended). True when it was one of this
+  /// tree, adopted children included: it is reaped now, and its book closed.
+  bool take_ended(pid_t pid);
+  /// Takes in everyone who has ended, strangers included: for a tree that is alone.
   void reap();
-  /// Replaces who has died, and keeps the pool at its size. Call after reap and on every tick.
-  void maintain();
+  /// Replaces who has died, and keeps the pool at its size. Call after the dead were taken in, and
+  /// on every tick. `taken` as with start.
+  void maintain(unsigned taken = 0);
   /// While draining: starts somebody where clients wait in a queue and nobody is left to serve
   /// them.
-  void maintain_drain();
+  void maintain_drain(unsigned taken = 0);
+  /// Everyone accepts nobody more, serves whom they have, and leaves (USR1); nobody is replaced.
+  /// `maintain` repeats it until they are gone.
+  void retire_all();
+  /// Of a tree that was told to retire: nobody need wait any longer for its doors (elders.h).
+  void stop_waiting_for_doors();
+  /// One of its processes has settled in and would accept; or there is no place for one yet.
+  bool is_ready() const;
+  /// Of a tree that was told to retire: one of its processes may still take somebody in. By what
+  /// they say themselves.
+  bool still_accepts() const;
+  /// Processes that sit in this tree and may serve, by the supervisor's own count; not adopted
+  /// children.
+  unsigned seated() const;
+  /// One worker more, or less, from now on (TTIN, TTOU). What was done, or why nothing was, for the
+  /// log.
+  std::string grow(int by);
   /// Sends `signal` to every acceptor and worker, and, where `orphans_signal` is not 0, that one to
   /// the adopted children.
   void tell(int signal, int orphans_signal);
@@ -59,10 +85,21 @@ class ProcessTree {
 
   BookTotals totals() const;
   ChildCounts children() const;
+  /// What it is to keep, with what grow has added. Of a pool.
+  PoolSizes sizes() const;
+  int grown() const { return grown_; }
+  /// Connections that each living worker has taken; empty where a process serves only one.
+  std::vector<std::uint64_t> served_by_each() const;
   /// Calls `visit` for each slot in use.
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   /// False while nothing happens: then a tick may come later.
   bool is_busy() const;
+
+  const Options& options() const { return *options_; }
+  /// For those who come after it.
+  const std::shared_ptr<GenerationPages>& pages() const { return pages_; }
+  /// The tree of `pages` is gone.
+  void forget_elder(const std::shared_ptr<GenerationPages>& pages);
 
  private:
   /// A place for one acceptor or worker, with the page that whoever sits there writes.
@@ -70,6 +107,8 @@ class ProcessTree {
     std::optional<mp::Process> process;
     pid_t pid = 0;
     bool retiring = false;
+    bool passes = false;  // for the acceptor of --accept passing, which serves nobody
+    sys::Deadline evict_at = sys::Deadline::never();  // leaves by then, or is killed
     sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
   };
@@ -81,18 +120,28 @@ class ProcessTree {
     std::unique_ptr<mp::RawArray<Slot>> slots;
   };
 
-  /// Workers that the supervisor itself adds and retires.
-  bool is_sized() const { return options_.mode == Mode::pool && !forks_children(); }
+  bool is_pool() const { return options_->mode == Mode::pool; }
   /// Acceptors sit here, and fork children for the connections.
   bool forks_children() const {
-    return options_.mode == Mode::fork || has_single_use_workers(options_);
+    return options_->mode == Mode::fork || has_single_use_workers(*options_);
   }
+  /// A pool that grows and shrinks: neither of single-use workers nor with a queue for each.
+  bool is_sized() const {
+    return is_pool() && !forks_children() && !has_listeners_of_their_own(*options_);
+  }
+  bool serves_one_each() const {
+    return (is_pool() && !forks_children()) || options_->mode == Mode::iterative;
+  }
+  const char* kind_of(const Seat& seat) const {
+    return forks_children() || seat.passes ? "acceptor" : "worker";
+  }
+  unsigned places() const;
   std::size_t child_limit() const;
-  std::uint64_t idle_children() const;
-  PoolSizes sizes() const;
+  std::span<const Listener> listeners_of(const Seat& seat) const;
   Seat* seat_of(pid_t pid);
   Seat* free_seat();
   void occupy(Seat& seat);
+  void start_process(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
   void note_failure(const Seat& seat, const mp::Exit& exit);
@@ -101,26 +150,46 @@ class ProcessTree {
   void reap_orphans();
   void dismiss_orphaned_spares() const;
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
+  void publish_adopted();
   void replace_dead();
   void resize_pool();
+  void repeat_retiring();
+  void evict_late_leavers();
+  void watch_for_stall();
+  void renew_lock(const char* why);
+  bool somebody_waits() const;
+  void keep_passing();
+  void empty_pipe();
+  void empty_own_queues();
   void spawn(unsigned count);
   void retire_one();
+  void retire(Seat& seat);
   PoolState pool_state() const;
   std::size_t index_of(const Seat& seat) const {
     return static_cast<std::size_t>(&seat - seats_.data());
   }
   bool is_serving(const Seat& seat) const;
-  unsigned seated() const;
+  std::uint64_t idle_children() const;
+  bool is_open(const Seat& seat) const;
+  ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
+  /// The supervisor's own, see GenerationPages.
+  ProcessPage& own_page() const { return pages_->all().back(); }
 
-  const Options& options_;
+  std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
+  AcceptMeans means_;
   std::vector<Seat> seats_;
-  mp::RawArray<ProcessPage> pages_;
+  std::shared_ptr<GenerationPages> pages_;
+  Elders elders_;
   std::vector<Orphans> orphans_;
   BookTotals closed_;
+  unsigned taken_ = 0;  // of our places by older trees, as was said last
+  bool retired_ = false;
   unsigned burst_ = 1;
   unsigned to_replace_ = 0;
   bool killing_ = false;  // deaths are our own doing, and nothing to tell of
+  int grown_ = 0;
+  StallWatch stall_;
   Backoff backoff_;
   sys::Clock::time_point last_early_death_{};
   sys::Deadline not_before_;

@@ -63,10 +63,18 @@ struct alignas(128) Slot {
 };
 static_assert(sizeof(Slot) == 128);
 
+/// Whether a process takes connections in. Told to those who share a limit with it (elders.h).
+enum class Door : std::uint8_t {
+  unopened,  // it has not settled in yet; or nobody is there
+  open,
+  shut,  // it was told to retire: whom it has it serves, and takes in nobody more
+};
+
 /// What an acceptor or a worker writes: a page, because memory is protected by pages.
 struct alignas(4096) ProcessPage {
   Book book;
   Slot slot;
+  std::atomic<Door> door;
 };
 static_assert(sizeof(ProcessPage) == 4096);
 

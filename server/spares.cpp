@@ -10,13 +10,14 @@
 
 namespace forkecho::server {
 
-Spares::Spares(const PoolSizes& sizes, std::uint32_t children)
-    : sizes_(sizes),
+Spares::Spares(const PoolSizes& sizes, int grown, std::uint32_t children)
+    : configured_(sizes),
+      grown_(grown),
       target_(std::min(std::max(sizes.start, sizes.min_spare), children)),
       burst_(largest_burst),  // the first ones at once
       announcements_(sys::check_syscall(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       entries_(children) {
-  sizes_.max = children;
+  configured_.max = children;
   entries_.memory().keep_from_children();
 }
 
@@ -58,7 +59,7 @@ void Spares::for_each_pid(const std::function<void(pid_t)>& visit) const {
 }
 
 PoolDecision Spares::decide(std::uint32_t children) {
-  PoolSizes sizes = sizes_;
+  PoolSizes sizes = this->sizes();
   sizes.min_spare = std::min(target_, sizes.max);
   sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
   const PoolDecision decision = decide_pool_size(
@@ -68,12 +69,23 @@ PoolDecision Spares::decide(std::uint32_t children) {
   return decision;
 }
 
+PoolSizes Spares::sizes() const {
+  return grown_sizes(configured_, grown_);
+}
+
 void Spares::ran_out() {
-  target_ = std::min(std::max(target_ * 2, sizes_.min_spare), sizes_.max_spare);
+  const PoolSizes sizes = this->sizes();
+  target_ = std::min(std::max(target_ * 2, sizes.min_spare), sizes.max_spare);
 }
 
 void Spares::relax() {
-  if (target_ > sizes_.min_spare) --target_;
+  if (target_ > sizes().min_spare) --target_;
+}
+
+void Spares::grow(int by) {
+  grown_ += by;
+  const PoolSizes sizes = this->sizes();
+  target_ = std::clamp(target_ + static_cast<unsigned>(by), sizes.min_spare, sizes.max_spare);
 }
 
 }  // namespace forkecho::server

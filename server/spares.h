@@ -21,8 +21,8 @@ namespace forkecho::server {
 
 class Spares {
  public:
-  /// `children`: the most that there may be, spare or not.
-  Spares(const PoolSizes& sizes, std::uint32_t children);
+  /// `grown`: as grown_sizes has it. `children`: the most that there may be, spare or not.
+  Spares(const PoolSizes& sizes, int grown, std::uint32_t children);
 
   /// Polls readable after an announce.
   int fd() const { return announcements_.get(); }
@@ -43,13 +43,18 @@ class Spares {
   void ran_out();
   /// Nothing happened for a while: slowly fewer again.
   void relax();
+  /// TTIN, TTOU.
+  void grow(int by);
 
  private:
   struct Entry {
     pid_t pid;
     std::uint32_t slot;
   };
-  PoolSizes sizes_;
+  PoolSizes sizes() const;
+
+  PoolSizes configured_;
+  int grown_;
   unsigned target_;  // spares to keep, min_spare to max_spare
   unsigned burst_;
   sys::Descriptor announcements_;

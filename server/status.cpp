@@ -48,6 +48,51 @@ ordered_json to_json(const SlotStatus& slot) {
           {"since_s", slot.since_s}};
 }
 
+ordered_json to_json(const std::vector<GenerationView>& generations) {
+  ordered_json list = ordered_json::array();
+  for (const GenerationView& generation : generations) {
+    list.push_back({{"number", generation.number},
+                    {"state", generation.draining ? "draining" : "current"},
+                    {"since_s", generation.since_s},
+                    {"connections", {{"active", generation.active}}}});
+  }
+  return list;
+}
+
+ordered_json to_json(const std::optional<PoolStatus>& pool) {
+  if (!pool) return nullptr;
+  return {{"accept", to_string(pool->accept)},
+          {"min_spare", pool->sizes.min_spare},
+          {"max_spare", pool->sizes.max_spare},
+          {"max", pool->sizes.max},
+          {"grown", pool->grown}};
+}
+
+ordered_json to_json(const std::optional<Fairness>& workers) {
+  if (!workers) return nullptr;
+  return {{"living", workers->workers},
+          {"served_min", workers->served_min},
+          {"served_max", workers->served_max},
+          {"jain", workers->jain}};
+}
+
+std::string pool_lines(const ordered_json& status) {
+  std::string text;
+  if (const auto& pool = status["pool"]; !pool.is_null()) {
+    text += fmt::format(
+        "pool         accept {}, idle {} to {}, at most {}, by TTIN and TTOU {:+}\n",
+        pool["accept"].get<std::string>(), pool["min_spare"].get<unsigned>(),
+        pool["max_spare"].get<unsigned>(), pool["max"].get<unsigned>(), pool["grown"].get<int>());
+  }
+  if (const auto& workers = status["workers"]; !workers.is_null()) {
+    text += fmt::format("workers      {} living, each took {} to {} connections, fairness {:.3f}\n",
+                        workers["living"].get<std::uint64_t>(),
+                        workers["served_min"].get<std::uint64_t>(),
+                        workers["served_max"].get<std::uint64_t>(), workers["jain"].get<double>());
+  }
+  return text;
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -85,6 +130,9 @@ ordered_json to_json(const Status& status) {
             {"reaped", status.children.reaped},
             {"idle", status.children.idle},
             {"busy", status.children.busy}}},
+          {"pool", to_json(status.pool)},
+          {"workers", to_json(status.workers)},
+          {"generations", to_json(status.generations)},
           {"slots", std::move(slots)},
           {"slots_omitted", status.slots_omitted}};
 }
@@ -111,6 +159,7 @@ std::string to_text(const ordered_json& status) {
       status["bytes"]["in"].get<std::uint64_t>(), status["bytes"]["out"].get<std::uint64_t>(),
       children["forked"].get<std::uint64_t>(), children["reaped"].get<std::uint64_t>(),
       children["idle"].get<std::uint64_t>(), children["busy"].get<std::uint64_t>());
+  text += pool_lines(status);
   if (!status["slots"].empty()) {
     text += fmt::format("\n{:>8}  {:<8} {:<24} {:>11} {:>12} {:>12} {:>9}\n", "PID", "STATE",
                         "PEER", "CONNECTIONS", "BYTES IN", "BYTES OUT", "SINCE");

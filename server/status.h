@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "server/book.h"
+#include "server/fairness.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
 #include "server/process_tree.h"
@@ -24,6 +26,13 @@ struct SlotStatus {
   double since_s = 0;  // how long it has been in this state
 };
 
+/// Of a pool: who accepts, and the sizes in force, with what TTIN and TTOU have changed.
+struct PoolStatus {
+  Accept accept = Accept::shared;
+  PoolSizes sizes{};
+  int grown = 0;
+};
+
 struct Status {
   pid_t pid = 0;
   Mode mode = Mode::fork;
@@ -32,6 +41,9 @@ struct Status {
   std::vector<std::string> listen;
   BookTotals books;
   ChildCounts children;
+  std::optional<PoolStatus> pool = {};
+  std::optional<Fairness> workers = {};  // empty where a process serves one connection
+  std::vector<GenerationView> generations = {};
   std::vector<SlotStatus> slots;
   std::uint64_t slots_omitted = 0;
 };

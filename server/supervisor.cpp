@@ -14,13 +14,14 @@
 
 #include "common/log/log.h"
 #include "common/mp/orphans.h"
+#include "common/mp/reap.h"
 #include "common/sys/process_title.h"
 #include "server/control_socket.h"
 #include "server/exit_code.h"
+#include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/pid_file.h"
-#include "server/process_tree.h"
 #include "server/status.h"
 
 namespace forkecho::server {
@@ -32,6 +33,7 @@ using sys::Clock;
 constexpr auto busy_tick = 100ms;  // the pool is watched as often as this while it works
 constexpr auto quiet_tick = 1s;
 constexpr auto drain_tick = 25ms;
+constexpr auto replacing_tick = 2ms;  // a new generation settles in
 /// The door is closed for good after nobody came in for so long: time for the last handshakes that
 /// were under way to be finished by clients with a long round trip.
 constexpr auto door_patience = 200ms;
@@ -39,8 +41,25 @@ constexpr auto door_patience = 200ms;
 /// some.
 constexpr auto finish_patience = 5s;
 
-std::vector<Listener> open_listeners(const Options& options) {
+/// One queue of each address, for the first worker, then for the second, and so on.
+std::vector<Listener> by_worker(std::vector<std::vector<Listener>> by_address) {
   std::vector<Listener> listeners;
+  for (std::size_t worker = 0; worker < by_address.front().size(); ++worker) {
+    for (auto& queues : by_address) listeners.push_back(std::move(queues[worker]));
+  }
+  return listeners;
+}
+
+std::vector<Listener> open_queues(const sys::SocketAddress& address, const Options& options) {
+  if (has_listeners_of_their_own(options))
+    return Listener::open_queues(address, options.backlog, options.pool.start);
+  std::vector<Listener> one;
+  one.push_back(Listener::open(address, options.backlog));
+  return one;
+}
+
+std::vector<Listener> open_listeners(const Options& options) {
+  std::vector<std::vector<Listener>> by_address;
   for (const std::string& text : options.listen) {
     const sys::ResolvedAddresses resolved = sys::resolve(text);
     if (!resolved.error.empty()) {
@@ -48,14 +67,15 @@ std::vector<Listener> open_listeners(const Options& options) {
                        resolved.error);
     }
     try {
-      listeners.push_back(Listener::open(resolved.addresses.front(), options.backlog));
+      by_address.push_back(open_queues(resolved.addresses.front(), options));
     } catch (const std::system_error& error) {
       throw FatalError(ExitCode::unavailable, error.what());
     }
   }
+  std::vector<Listener> listeners = by_worker(std::move(by_address));
   // Only a worker of the pool with one listener may block in accept.
-  const bool blocking =
-      listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
+  const bool blocking = options.listen.size() == 1 && options.accept != Accept::passing &&
+                        (options.mode == Mode::pool || options.mode == Mode::iterative);
   if (!blocking)
     std::for_each(listeners.begin(), listeners.end(),
                   [](const Listener& l) { l.set_nonblocking(); });
@@ -73,10 +93,9 @@ void raise_descriptor_limit() {
 class Supervisor {
  public:
   explicit Supervisor(const Options& options)
-      : options_(options),
-        pid_file_(options.pidfile),
+      : pid_file_(options.pidfile),
         listeners_(open_listeners(options)),
-        tree_(options, listeners_),
+        generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_) {
@@ -93,19 +112,19 @@ class Supervisor {
   void run(const std::function<void()>& on_ready) {
     listen_for_signals();
     listen_for_other_signals();
-    tree_.start();
+    generations_.start();
     happen(LifeEvent::ready);
     on_ready();
     schedule_tick();
     while (!over()) context_.run_one();
     for (const Listener& listener : listeners_) listener.remove_path();
-    log::info("{}", books_line(tree_.totals()));
+    log::info("{}", books_line(generations_.totals()));
     log::info("ended");
   }
 
  private:
   bool over() const {
-    if (state_ < State::draining || !tree_.empty()) return false;
+    if (state_ < State::draining || !generations_.empty()) return false;
     return door_closed_ || state_ == State::ending;
   }
 
@@ -122,6 +141,8 @@ class Supervisor {
       if (error) return;
       if (number == SIGCHLD) {
         reap();
+      } else if (number == SIGTTIN || number == SIGTTOU) {
+        grow(number == SIGTTIN ? 1 : -1);
       } else {
         log::info("signal {} has no effect in this version", number);
       }
@@ -129,15 +150,30 @@ class Supervisor {
     });
   }
 
+  void grow(int by) {
+    const char* name = by > 0 ? "TTIN" : "TTOU";
+    if (state_ != State::running) return log::info("signal {} has no effect now", name);
+    log::info("signal {}: {}", name, generations_.current().grow(by));
+  }
+
   void reap() {
-    tree_.reap();
-    if (state_ == State::running) tree_.maintain();
+    take_in_the_dead();
+    if (state_ == State::running) generations_.maintain();
+  }
+
+  /// The one loop over all that have ended; whoever started it takes it in.
+  void take_in_the_dead() {
+    while (const auto pid = mp::peek_ended()) {
+      if (generations_.take_ended(*pid)) continue;
+      mp::reap_one(*pid);  // as process 1 one inherits strangers, too
+    }
   }
 
   void schedule_tick() {
-    tick_.expires_after(state_ >= State::draining ? Clock::duration(drain_tick)
-                        : tree_.is_busy()         ? Clock::duration(busy_tick)
-                                                  : Clock::duration(quiet_tick));
+    tick_.expires_after(state_ >= State::draining     ? Clock::duration(drain_tick)
+                        : generations_.is_replacing() ? Clock::duration(replacing_tick)
+                        : generations_.is_busy()      ? Clock::duration(busy_tick)
+                                                      : Clock::duration(quiet_tick));
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
       on_tick();
@@ -146,12 +182,12 @@ class Supervisor {
   }
 
   void on_tick() {
-    tree_.reap();
+    take_in_the_dead();
     switch (state_) {
       case State::starting:
         break;
       case State::running:
-        tree_.maintain();
+        generations_.maintain();
         break;
       case State::draining:
         keep_draining();
@@ -160,7 +196,7 @@ class Supervisor {
         keep_finishing();
         break;
       case State::ending:
-        tree_.kill_all();
+        generations_.kill_all();
         break;
     }
   }
@@ -190,31 +226,33 @@ class Supervisor {
   }
 
   void announce() const {
-    for (const Listener& listener : listeners_) {
+    for (const Listener& listener : addresses()) {
       log::info("listening on {}, mode {}, pid {}", listener.address().to_string(),
-                to_string(options_.mode), getpid());
+                to_string(generations_.options().mode), getpid());
     }
   }
 
   void begin_drain() {
-    log::info("draining: {} connections are open, the limit is {} s", tree_.totals().active(),
-              std::chrono::duration<double>(options_.timeouts.drain).count());
+    log::info("draining: {} connections are open, the limit is {} s",
+              generations_.totals().active(),
+              std::chrono::duration<double>(generations_.options().timeouts.drain).count());
     // The door first: whoever is told to drain afterwards may take an empty queue for the end of
     // it.
     for (const Listener& listener : listeners_) {
       listener.begin_drain();
       listener.set_nonblocking();
     }
-    drain_deadline_ = options_.timeouts.drain == 0s ? sys::Deadline::never()
-                                                    : sys::Deadline::after(options_.timeouts.drain);
+    drain_deadline_ = generations_.options().timeouts.drain == 0s
+                          ? sys::Deadline::never()
+                          : sys::Deadline::after(generations_.options().timeouts.drain);
     last_waiting_ = Clock::now();
-    tree_.tell(SIGTERM, 0);
+    generations_.tell(SIGTERM, 0);
   }
 
   void keep_draining() {
-    tree_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
+    generations_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
     watch_the_door();
-    tree_.maintain_drain();
+    generations_.maintain_drain();
     if (drain_deadline_.passed()) happen(LifeEvent::drain_timeout);
   }
 
@@ -231,22 +269,22 @@ class Supervisor {
   void begin_finish() {
     log::warning(
         "the drain timeout has passed with {} connections open: they are answered and closed",
-        tree_.totals().active());
+        generations_.totals().active());
     finish_deadline_ = sys::Deadline::after(finish_patience);
     keep_finishing();
   }
 
   void keep_finishing() {
-    tree_.tell(SIGUSR2, SIGTERM);
+    generations_.tell(SIGUSR2, SIGTERM);
     watch_the_door();
-    tree_.maintain_drain();
+    generations_.maintain_drain();
     if (finish_deadline_.passed()) happen(LifeEvent::finish_timeout);
   }
 
   void end_at_once() {
-    log::warning("ending at once with {} connections open", tree_.totals().active());
+    log::warning("ending at once with {} connections open", generations_.totals().active());
     for (const Listener& listener : listeners_) listener.stop_listening();
-    tree_.kill_all();
+    generations_.kill_all();
   }
 
   std::string answer(const std::string& request) {
@@ -263,21 +301,39 @@ class Supervisor {
     return "error: unknown request\n";
   }
 
+  /// A listener of each address.
+  std::span<const Listener> addresses() const {
+    const Options& options = generations_.options();
+    const std::span<const Listener> all(listeners_);
+    return has_listeners_of_their_own(options) ? all.first(options.listen.size()) : all;
+  }
+
+  std::optional<PoolStatus> pool_status() const {
+    const ProcessTree& tree = generations_.current();
+    if (tree.options().mode != Mode::pool) return std::nullopt;
+    return PoolStatus{
+        .accept = tree.options().accept, .sizes = tree.sizes(), .grown = tree.grown()};
+  }
+
   Status status() const {
     const auto now = Clock::now();
     Status status{.pid = getpid(),
-                  .mode = options_.mode,
+                  .mode = generations_.options().mode,
                   .state = state_,
                   .uptime_s = std::chrono::duration<double>(now - started_).count(),
                   .listen = {},
-                  .books = tree_.totals(),
-                  .children = tree_.children(),
+                  .books = generations_.totals(),
+                  .children = generations_.children(),
+                  .generations = generations_.views(),
                   .slots = {},
                   .slots_omitted = 0};
-    for (const Listener& listener : listeners_)
+    for (const Listener& listener : addresses())
       status.listen.push_back(listener.address().to_string());
-    tree_.for_each_slot([&](const Slot& slot) {
-      if (status.slots.size() < options_.status_slots) {
+    status.pool = pool_status();
+    if (const auto served = generations_.current().served_by_each(); !served.empty())
+      status.workers = fairness_of(served);
+    generations_.for_each_slot([&](const Slot& slot) {
+      if (status.slots.size() < generations_.options().status_slots) {
         status.slots.push_back(read_slot(slot, now));
       } else {
         ++status.slots_omitted;
@@ -286,10 +342,9 @@ class Supervisor {
     return status;
   }
 
-  const Options& options_;
   const PidFile pid_file_;
   const std::vector<Listener> listeners_;
-  ProcessTree tree_;
+  Generations generations_;
   asio::io_context context_{1};
   asio::signal_set signals_;
   asio::signal_set other_signals_;

@@ -9,12 +9,14 @@ namespace forkecho::server {
 namespace {
 
 volatile std::sig_atomic_t wish = static_cast<int>(Wish::serve);
+volatile std::sig_atomic_t has_retired = 0;
 void (*finish_action)() = nullptr;
 
 void on_signal(int number) {
   const Wish next = number == SIGUSR1   ? Wish::retire
                     : number == SIGTERM ? Wish::drain
                                         : Wish::finish;
+  if (next == Wish::retire) has_retired = 1;
   if (static_cast<int>(next) > wish) wish = static_cast<int>(next);
   if (next == Wish::finish && finish_action != nullptr) finish_action();
 }
@@ -36,6 +38,10 @@ void install_worker_signals(void (*on_finish)()) {
 
 Wish current_wish() {
   return static_cast<Wish>(wish);
+}
+
+bool retired() {
+  return has_retired != 0;
 }
 
 }  // namespace forkecho::server

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
@@ -41,13 +42,18 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   return HostPort{std::string(host), std::string(port)};
 }
 
+/// The error quotes what was given, and is one line whatever that is.
 ResolvedAddresses failure(std::string error, bool malformed) {
+  std::ranges::replace_if(
+      error, [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
   return {.addresses = {}, .error = std::move(error), .malformed = malformed};
 }
 
 ResolvedAddresses resolve_unix(std::string_view path) {
   if (path.empty())
     return failure("'unix:' needs a path, such as unix:/run/forkecho/echo.sock", true);
+  if (path.find('\0') != std::string_view::npos)
+    return failure("a socket path holds no NUL: '" + std::string(path) + "'", true);
   try {
     return {.addresses = {SocketAddress::of_unix_path(std::string(path))},
             .error = {},

@@ -32,7 +32,7 @@ class Tree {
     listeners_.push_back(Listener::open(tests::address_of("127.0.0.1:0"), 512));
     if (options_.mode == Mode::fork || options_.mode == Mode::event)
       listeners_[0].set_nonblocking();
-    tree_.emplace(options_, listeners_);
+    tree_.emplace(std::make_shared<const Options>(options_), listeners_);
     tree_->start();
   }
   ~Tree() {

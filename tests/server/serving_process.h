@@ -37,13 +37,13 @@ class ServingProcess {
                  const std::vector<std::string>& addresses = {"127.0.0.1:0"}, std::size_t pages = 1)
       : options_(std::move(options)),
         listeners_(listeners_on(addresses, blocking)),
-        pages_(pages),
+        pages_(pages + 1),
         process_([this, run = std::move(run), parent = getpid()] {
           run({.options = options_,
                .listeners = listeners_,
                .pages = pages_,
                .page_index = 0,
-               .peers = static_cast<unsigned>(pages_.size()),
+               .peers = static_cast<unsigned>(pages_.size() - 1),
                .supervisor = parent});
         }) {
     process_.keep_signals_blocked();
@@ -86,7 +86,7 @@ class ServingProcess {
  private:
   Options options_;
   std::vector<Listener> listeners_;
-  mp::RawArray<ProcessPage> pages_;
+  GenerationPages pages_;  // the supervisor's is the last
   mp::Process process_;
 };
 

@@ -20,6 +20,8 @@ Status example() {
                 .listen = {"127.0.0.1:9001", "unix:/x"},
                 .books = {},
                 .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .generations = {{.number = 3, .draining = false, .since_s = 0.5, .active = 20},
+                                {.number = 2, .draining = true, .since_s = 1.5, .active = 2}},
                 .slots = {},
                 .slots_omitted = 6};
   status.books = {.accepted = 100,
@@ -61,6 +63,8 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
       "fork_failed": 11, "crashed": 12},
     "bytes": {"in": 1000, "out": 2000},
     "children": {"forked": 9, "reaped": 4, "idle": 3, "busy": 2},
+    "generations": [{"number": 3, "state": "current", "since_s": 0.5, "connections": {"active": 20}},
+                    {"number": 2, "state": "draining", "since_s": 1.5, "connections": {"active": 2}}],
     "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
                "bytes_in": 70, "bytes_out": 80, "since_s": 1.25},
               {"pid": 43, "state": "idle", "peer": "", "connections": 0,

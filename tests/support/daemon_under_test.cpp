@@ -43,6 +43,13 @@ const std::vector<ModeUnderTest> all_modes{
     {.name = "iterative", .arguments = {"--mode", "iterative"}},
     {.name = "fork", .arguments = {"--mode", "fork"}},
     {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
+    {.name = "pool_lock",
+     .arguments = Arguments{"--mode", "pool", "--accept", "lock"} + roomy_pool},
+    {.name = "pool_passing",
+     .arguments = Arguments{"--mode", "pool", "--accept", "passing"} + roomy_pool},
+    // Enough queues that a few clients who stay do not often share one.
+    {.name = "pool_reuseport",
+     .arguments = {"--mode", "pool", "--accept", "reuseport", "--pool-start", "48"}},
     {.name = "pool_single_use",
      .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
     {.name = "event", .arguments = {"--mode", "event"}},

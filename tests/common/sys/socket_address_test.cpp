@@ -56,6 +56,15 @@ TEST(SocketAddress, ANameThatCannotExistIsNotMalformed) {
   EXPECT_NE(result.error.find("cannot resolve"), std::string::npos);
 }
 
+TEST(SocketAddress, AnErrorIsOneLineWhateverItQuotes) {
+  for (const char* text : {"a\nb:80", "a\r\x1b[2J", "\x7f\x01"})
+    EXPECT_EQ(resolve(text).error.find_first_of("\n\r\x1b\x7f\x01"), std::string::npos) << text;
+}
+
+TEST(SocketAddress, AUnixPathHoldsNoNul) {
+  EXPECT_TRUE(resolve(std::string_view("unix:/run/a\0b", 13)).malformed);
+}
+
 TEST(SocketAddress, AUnixPathEndsBeforeItsRoom) {
   EXPECT_EQ(SocketAddress::of_unix_path(std::string(107, 'p')).path(), std::string(107, 'p'));
   EXPECT_THROW(SocketAddress::of_unix_path(std::string(108, 'p')), std::invalid_argument);

@@ -264,7 +264,9 @@ TEST_P(PoolWorkerKilledAtRandom, EachTaskEndsOnce) {
     pool.terminate();
     if (!replaced) kills += born - processes;
     ASSERT_EQ(ends.values + ends.deaths, tasks);
-    ASSERT_LE(ends.deaths, retry ? 0 : born);
+    // A task before which so many died is given up, and on a busy machine that comes to pass.
+    const auto given_up_at_most = born / static_cast<int>(most_deaths_before_begun);
+    ASSERT_LE(ends.deaths, retry ? given_up_at_most : born);
     expect_each_ended_once();
     int more = 0;
     for (int i = 0; i < tasks; ++i) more += std::max(0, runs_[i].begun - 1);
