@@ -27,6 +27,7 @@ namespace {
 using asio::local::stream_protocol;
 
 constexpr auto request_time = std::chrono::seconds(5);
+constexpr int queue_length = 64;
 constexpr std::size_t longest_request = 1024;
 
 ucred credentials_of(int socket) {
@@ -66,7 +67,13 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   void answer(std::size_t length) {
     const auto* begin = static_cast<const char*>(request_.data().data());
-    answer_ = handler_(std::string(begin, length - 1));
+    timer_.cancel();  // the answer may take its time
+    handler_(std::string(begin, length - 1),
+             [self = shared_from_this()](std::string text) { self->send(std::move(text)); });
+  }
+
+  void send(std::string text) {
+    answer_ = std::move(text);
     asio::async_write(
         socket_, asio::buffer(answer_),
         [self = shared_from_this()](const asio::error_code&, std::size_t) { self->end(); });
@@ -85,15 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string answer_;
 };
 
-bool wait_readable(int fd, sys::Deadline deadline) {
-  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-  return sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }) > 0;
-}
-
-}  // namespace
-
-ControlSocket::ControlSocket(asio::io_context& context, const std::string& path, Handler handler)
-    : acceptor_(context), path_(path), handler_(std::move(handler)) {
+sys::Descriptor bind_to(const std::string& path) {
   unlink(path.c_str());
   const auto address = sys::SocketAddress::of_unix_path(path);
   sys::Descriptor fd(sys::check_syscall(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
@@ -104,21 +103,62 @@ ControlSocket::ControlSocket(asio::io_context& context, const std::string& path,
   if (bound != 0)
     sys::throw_errno(error,
                      "cannot make the control socket '" + path + "' (choose another --control)");
-  sys::check_syscall(listen(fd.get(), 64), "listen");
-  acceptor_.assign(stream_protocol(), fd.release());
-  accept_next();
+  return fd;
+}
+
+bool wait_readable(int fd, sys::Deadline deadline) {
+  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
+  return sys::retry_on_interrupt([&] { return poll(&entry, 1, deadline.poll_timeout_ms()); }) > 0;
+}
+
+}  // namespace
+
+ControlSocket::ControlSocket(asio::io_context& context, const std::string& path, Handler handler)
+    : ControlSocket(context, path, std::move(handler), bind_to(path)) {
+  open();
+}
+
+ControlSocket::ControlSocket(asio::io_context& context, const std::string& path, Handler handler,
+                             sys::Descriptor listening)
+    : acceptor_(context), path_(path), handler_(std::move(handler)), fd_(listening.get()) {
+  acceptor_.assign(stream_protocol(), listening.release());
 }
 
 ControlSocket::~ControlSocket() {
-  unlink(path_.c_str());
+  if (ours_) unlink(path_.c_str());
+}
+
+void ControlSocket::open() {
+  // Those who connect get the credentials of whoever called listen last (net/unix/af_unix.c).
+  sys::check_syscall(listen(fd_, queue_length), "listen");
+  ours_ = true;
+  shut_ = false;
+  accept_next();
+}
+
+void ControlSocket::shut() {
+  shut_ = true;
+  asio::error_code ignored;
+  acceptor_.cancel(ignored);
+}
+
+void ControlSocket::leave() {
+  ours_ = false;
+  shut_ = true;
+  asio::error_code ignored;
+  acceptor_.close(ignored);
 }
 
 void ControlSocket::accept_next() {
   acceptor_.async_accept([this](const asio::error_code& error, stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted) return;
     if (!error) std::make_shared<Session>(std::move(socket), handler_)->start();
-    accept_next();
+    if (!shut_) accept_next();
   });
+}
+
+bool is_bound_to(int fd, const std::string& path) {
+  return sys::SocketAddress::local(fd).path() == path;
 }
 
 ControlClient::ControlClient(const std::string& path)

@@ -21,14 +21,29 @@ namespace forkecho::server {
 /// The daemon's end. Lives in the supervisor's io_context; not for threads.
 class ControlSocket {
  public:
-  using Handler = std::function<std::string(const std::string& request)>;
+  /// Gives the answer, at once or later, at most once; of no effect when the asker has gone or the
+  /// daemon's end has come. Never called: the asker sees the end of the stream.
+  using Reply = std::function<void(std::string answer)>;
+  using Handler = std::function<void(const std::string& request, Reply reply)>;
 
-  /// Listens at `path`. The caller holds the lock of the pid file, so that a socket file that is
-  /// there is a dead daemon's. Throws std::system_error.
+  /// Listens at `path` and answers. The caller holds the lock of the pid file, so that a socket
+  /// file that is there is a dead daemon's. Throws std::system_error.
   ControlSocket(asio::io_context& context, const std::string& path, Handler handler);
+  /// Takes over `listening` from a daemon that still answers there: shut until open is called.
+  ControlSocket(asio::io_context& context, const std::string& path, Handler handler,
+                sys::Descriptor listening);
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
+  /// Removes the socket file if it was this process that answered there last (open, leave).
   ~ControlSocket();
+
+  int fd() const { return fd_; }
+  /// Answers from now on, as the process that those who connect see as the daemon's (SO_PEERCRED).
+  void open();
+  /// Takes no further request; those who come wait in the queue for open, or for another process.
+  void shut();
+  /// Closes for good, and leaves the file to the process that has taken over.
+  void leave();
 
  private:
   void accept_next();
@@ -36,7 +51,13 @@ class ControlSocket {
   asio::local::stream_protocol::acceptor acceptor_;
   std::string path_;
   Handler handler_;
+  int fd_ = -1;  // the acceptor's
+  bool ours_ = false;
+  bool shut_ = true;
 };
+
+/// Whether `fd` is a socket that was bound to `path`.
+bool is_bound_to(int fd, const std::string& path);
 
 /// The other end: one request to the daemon at `path`.
 class ControlClient {

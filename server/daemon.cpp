@@ -57,13 +57,14 @@ void leave_the_terminal() {
   mp::leave(static_cast<int>(code));
 }
 
-void run_in_background(const Options& options, mp::Connection& starter) {
+void run_in_background(const Options& options, Inheritance inherited, mp::Connection& starter) {
   setsid();
   try {
-    run_supervisor(options, [&] {
+    const auto on_ready = [&] {
       leave_the_terminal();
       report(starter, {});
-    });
+    };
+    run_supervisor(options, on_ready, std::move(inherited));
   } catch (const FatalError& error) {
     fail(starter, error.code(), error.what());
   } catch (const std::system_error& error) {
@@ -73,11 +74,11 @@ void run_in_background(const Options& options, mp::Connection& starter) {
 
 }  // namespace
 
-void start_daemon(const Options& options) {
+void start_daemon(const Options& options, Inheritance inherited) {
   mp::Pipe pipe(mp::Duplex::no);
   mp::Process daemon([&] {
     pipe.first.close();
-    run_in_background(options, pipe.second);
+    run_in_background(options, std::move(inherited), pipe.second);
   });
   daemon.detach();
   daemon.start();

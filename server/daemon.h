@@ -6,13 +6,14 @@
 
 #include "common/sys/deadline.h"
 #include "server/exit_code.h"
+#include "server/handover.h"
 #include "server/options.h"
 
 namespace forkecho::server {
 
 /// Starts the daemon in a session of its own and returns once it listens; throws what kept it from
 /// that as FatalError, with the daemon's own exit code.
-void start_daemon(const Options& options);
+void start_daemon(const Options& options, Inheritance inherited = {});
 
 /// Asks the daemon at `control` to drain (or, `now`, to end at once) and returns when it is gone.
 /// Throws FatalError(unavailable) when nobody answers, FatalError(system) when it is still there at

@@ -76,6 +76,18 @@ void demand_time_to_live(int fd, int family, int hops) {
   }
 }
 
+/// Accepted sockets inherit it: no system call for each.
+void switch_off_nagles_delay(int fd) {
+  enable(fd, IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY");
+}
+
+/// -1 when it has no such option, or is no socket.
+int option_of(int fd, int option) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
 bool out_of_resources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
@@ -105,8 +117,7 @@ Listener Listener::open(const sys::SocketAddress& address, int backlog, Sharing 
   } else {
     enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
     if (sharing == Sharing::queues) enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT");
-    // Accepted sockets inherit it: no system call for each.
-    enable(fd.get(), IPPROTO_TCP, TCP_NODELAY, "TCP_NODELAY");
+    switch_off_nagles_delay(fd.get());
     if (address.family() == AF_INET6) enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
   }
   if (bind(fd.get(), address.get(), address.length()) != 0 || listen(fd.get(), backlog) != 0) {
@@ -114,7 +125,14 @@ Listener Listener::open(const sys::SocketAddress& address, int backlog, Sharing 
     sys::throw_errno(error, cannot_listen(address, error));
   }
   const auto bound = sys::SocketAddress::local(fd.get());
-  return {std::move(fd), bound};
+  return {std::move(fd), bound, Owner::daemon};
+}
+
+Listener Listener::adopt(sys::Descriptor socket, Owner owner) {
+  check_syscall(fcntl(socket.get(), F_SETFD, FD_CLOEXEC), "F_SETFD");
+  const auto address = sys::SocketAddress::local(socket.get());
+  if (!address.is_unix()) switch_off_nagles_delay(socket.get());
+  return {std::move(socket), address, owner};
 }
 
 AcceptResult Listener::accept() const {
@@ -141,6 +159,10 @@ void Listener::set_nonblocking() const {
   check_syscall(fcntl(socket_.get(), F_SETFL, flags | O_NONBLOCK), "F_SETFL");
 }
 
+bool Listener::is_nonblocking() const {
+  return (check_syscall(fcntl(socket_.get(), F_GETFL), "F_GETFL") & O_NONBLOCK) != 0;
+}
+
 bool Listener::has_waiting_client() const {
   pollfd entry{.fd = socket_.get(), .events = POLLIN, .revents = 0};
   // A listener that was shut down reports POLLHUP; nobody waits there.
@@ -148,6 +170,7 @@ bool Listener::has_waiting_client() const {
 }
 
 void Listener::begin_drain() const {
+  if (owner_ == Owner::service_manager) return;
   if (address_.is_unix()) return remove_path();
   std::array<sock_filter, drop_bare_syn.size()> code = drop_bare_syn;
   const sock_fprog program{.len = code.size(), .filter = code.data()};
@@ -160,11 +183,17 @@ void Listener::begin_drain() const {
 }
 
 void Listener::stop_listening() const {
-  shutdown(socket_.get(), SHUT_RDWR);
+  if (owner_ == Owner::daemon) shutdown(socket_.get(), SHUT_RDWR);
 }
 
 void Listener::remove_path() const {
-  if (address_.is_unix()) unlink(address_.path().c_str());
+  if (owner_ == Owner::daemon && address_.is_unix()) unlink(address_.path().c_str());
+}
+
+bool is_listening_stream_socket(int fd) {
+  const int family = option_of(fd, SO_DOMAIN);
+  return (family == AF_INET || family == AF_INET6 || family == AF_UNIX) &&
+         option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_ACCEPTCONN) == 1;
 }
 
 }  // namespace forkecho::server

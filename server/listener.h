@@ -43,6 +43,12 @@ struct AcceptResult {
 
 class Listener {
  public:
+  /// Whose the socket is, and with it the queue of those who wait.
+  enum class Owner {
+    daemon,
+    service_manager,  // it goes on listening when the daemon stops: the door is never touched
+  };
+
   /// Binds and listens. A stale socket file of a killed daemon is replaced; one that answers is
   /// not. Throws std::system_error whose text is fit for the user (the address in use, no
   /// permission).
@@ -53,15 +59,20 @@ class Listener {
   /// Throws as open; also another program of the same user that shares in the same way is refused.
   static std::vector<Listener> open_queues(const sys::SocketAddress& address, int backlog,
                                            std::size_t count);
+  /// Takes over a socket that listens already (see is_listening_stream_socket), and sets up what it
+  /// shares with those of open. Throws std::system_error.
+  static Listener adopt(sys::Descriptor socket, Owner owner);
 
   Listener(Listener&&) = default;
 
   int fd() const { return socket_.get(); }
+  Owner owner() const { return owner_; }
   /// With the port that the kernel chose, if that was left to it.
   const sys::SocketAddress& address() const { return address_; }
 
   AcceptResult accept() const;
   void set_nonblocking() const;
+  bool is_nonblocking() const;
   /// Children forked from now on cannot accept, and are cheaper by a mapping.
   void keep_from_children() const { demands_.memory().keep_from_children(); }
   /// True when a client's connection waits to be accepted.
@@ -84,13 +95,18 @@ class Listener {
  private:
   enum class Sharing { no, queues };
   static Listener open(const sys::SocketAddress& address, int backlog, Sharing sharing);
-  Listener(sys::Descriptor socket, sys::SocketAddress address)
-      : socket_(std::move(socket)), address_(address) {}
+  Listener(sys::Descriptor socket, sys::SocketAddress address, Owner owner)
+      : socket_(std::move(socket)), address_(address), owner_(owner) {}
   sys::Descriptor socket_;
   sys::SocketAddress address_;
+  Owner owner_;
   // True before the first socket inherits begin_drain's demand. Processes that accept are told to
   // drain only later, and a socket from which nobody lifts the demand is deaf for ever.
   mutable mp::RawValue<std::atomic<bool>> demands_;
 };
+
+/// Whether `fd` is a socket that Listener::adopt can take: a stream, of IPv4, IPv6 or unix, that
+/// listens.
+bool is_listening_stream_socket(int fd);
 
 }  // namespace forkecho::server

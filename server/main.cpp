@@ -21,12 +21,13 @@ void print(const std::string& text) {
     sys::throw_errno(errno, "cannot write standard output");
 }
 
-void execute(const CommandLine& command) {
+void execute(const CommandLine& command, Inheritance inherited) {
   switch (command.verb) {
     case Verb::run:
-      return run_supervisor(command.options, [] {});
+      return run_supervisor(
+          command.options, [] {}, std::move(inherited));
     case Verb::start:
-      return start_daemon(command.options);
+      return start_daemon(command.options, std::move(inherited));
     case Verb::stop:
       return stop_daemon(command.control, command.now,
                          command.timeout == sys::Duration::zero()
@@ -45,6 +46,12 @@ int fail(ExitCode code, const char* line) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  Inheritance inherited;
+  try {
+    inherited = take_inheritance();
+  } catch (const FatalError& error) {
+    return fail(error.code(), error.what());
+  }
   const Parsed parsed = parse_command_line(argc, argv);
   if (!parsed.command && parsed.code != ExitCode::ok) {
     std::fputs(parsed.text.c_str(), stderr);
@@ -56,7 +63,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     sys::remember_title_room(argc, argv);
-    execute(*parsed.command);
+    execute(*parsed.command, std::move(inherited));
     return 0;
   } catch (const FatalError& error) {
     return fail(error.code(), error.what());

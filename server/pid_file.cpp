@@ -35,16 +35,36 @@ bool is_file_at(const std::string& path, int fd) {
 }  // namespace
 
 PidFile::PidFile(std::string path) : path_(std::move(path)) {
+  acquire();
+}
+
+void PidFile::acquire() {
   // A daemon that ends may remove the file between our open and our lock: then we hold a file
   // without a name, and the next daemon would not see us.
   do {
     open_and_lock();
   } while (!is_file_at(path_, file_.get()));
-  const std::string text = std::to_string(getpid()) + "\n";
-  if (ftruncate(file_.get(), 0) != 0 ||
-      pwrite(file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+  write(getpid());
+}
+
+PidFile::PidFile(std::string path, sys::Descriptor locked)
+    : path_(std::move(path)), file_(std::move(locked)) {
+  if (!is_file_at(path_, file_.get())) acquire();
+}
+
+void PidFile::write(pid_t pid) {
+  const std::string text = std::to_string(pid) + "\n";
+  // The old number is cut off afterwards: at no moment does a reader find the file empty.
+  if (pwrite(file_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+      ftruncate(file_.get(), static_cast<off_t>(text.size())) != 0) {
     fail("cannot write the pid file '" + path_ + "'");
   }
+  ours_ = true;
+}
+
+void PidFile::leave() {
+  ours_ = false;
+  file_.reset();
 }
 
 void PidFile::open_and_lock() {
@@ -58,7 +78,7 @@ void PidFile::open_and_lock() {
 }
 
 PidFile::~PidFile() {
-  unlink(path_.c_str());
+  if (ours_) unlink(path_.c_str());
 }
 
 void make_parent_directory(const std::string& path) {

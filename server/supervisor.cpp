@@ -22,6 +22,7 @@
 #include "server/life_cycle.h"
 #include "server/listener.h"
 #include "server/pid_file.h"
+#include "server/service_manager.h"
 #include "server/status.h"
 
 namespace forkecho::server {
@@ -41,7 +42,24 @@ constexpr auto door_patience = 200ms;
 /// some.
 constexpr auto finish_patience = 5s;
 
-/// One queue of each address, for the first worker, then for the second, and so on.
+/// How many listeners there are on each address.
+std::size_t queues_of(const Options& options) {
+  return has_listeners_of_their_own(options) ? options.pool.start : 1;
+}
+
+std::vector<Listener> open_queues(const sys::SocketAddress& address, const Options& options) {
+  try {
+    if (has_listeners_of_their_own(options))
+      return Listener::open_queues(address, options.backlog, queues_of(options));
+    std::vector<Listener> one;
+    one.push_back(Listener::open(address, options.backlog));
+    return one;
+  } catch (const std::system_error& error) {
+    throw FatalError(ExitCode::unavailable, error.what());
+  }
+}
+
+/// One queue of each address for the first worker, then for the second, and so on.
 std::vector<Listener> by_worker(std::vector<std::vector<Listener>> by_address) {
   std::vector<Listener> listeners;
   for (std::size_t worker = 0; worker < by_address.front().size(); ++worker) {
@@ -50,31 +68,61 @@ std::vector<Listener> by_worker(std::vector<std::vector<Listener>> by_address) {
   return listeners;
 }
 
-std::vector<Listener> open_queues(const sys::SocketAddress& address, const Options& options) {
-  if (has_listeners_of_their_own(options))
-    return Listener::open_queues(address, options.backlog, options.pool.start);
-  std::vector<Listener> one;
-  one.push_back(Listener::open(address, options.backlog));
-  return one;
+/// Those of a service manager replace --listen.
+bool come_from_service_manager(const std::list<Inheritance::Socket>& inherited) {
+  return !inherited.empty() &&
+         inherited.front().listener.owner() == Listener::Owner::service_manager;
 }
 
-std::vector<Listener> open_listeners(const Options& options) {
+/// All queues of one address, or none. Fewer, or more, than there are workers would be clients that
+/// nobody serves.
+std::vector<Listener> take_queues(std::list<Inheritance::Socket>& inherited,
+                                  const std::string& text, const sys::ResolvedAddresses& resolved,
+                                  const Options& options) {
+  std::vector<Listener> taken;
+  while (taken.size() < queues_of(options)) {
+    auto listener = take_matching(inherited, text, resolved.addresses);
+    if (!listener) break;
+    taken.push_back(std::move(*listener));
+  }
+  if (!taken.empty() && taken.size() != queues_of(options))
+    throw FatalError(ExitCode::config,
+                     "--accept reuseport: an upgrade cannot change the number of queues");
+  return taken;
+}
+
+/// A listener is inherited where it can be; the others of `inherited` are left in it.
+std::vector<Listener> make_listeners(const Options& options,
+                                     std::list<Inheritance::Socket>& inherited) {
+  if (come_from_service_manager(inherited)) {
+    if (has_listeners_of_their_own(options))
+      throw FatalError(ExitCode::config,
+                       "--accept reuseport: a service manager's sockets have one queue each; use "
+                       "--accept shared with them");
+    std::vector<Listener> listeners;
+    for (Inheritance::Socket& socket : inherited) listeners.push_back(std::move(socket.listener));
+    inherited.clear();
+    return listeners;
+  }
   std::vector<std::vector<Listener>> by_address;
   for (const std::string& text : options.listen) {
     const sys::ResolvedAddresses resolved = sys::resolve(text);
-    if (!resolved.error.empty()) {
+    auto queues = take_queues(inherited, text, resolved, options);
+    if (queues.empty() && !resolved.error.empty())
       throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable,
                        resolved.error);
-    }
-    try {
-      by_address.push_back(open_queues(resolved.addresses.front(), options));
-    } catch (const std::system_error& error) {
-      throw FatalError(ExitCode::unavailable, error.what());
-    }
+    if (queues.empty()) queues = open_queues(resolved.addresses.front(), options);
+    by_address.push_back(std::move(queues));
   }
-  std::vector<Listener> listeners = by_worker(std::move(by_address));
+  return by_worker(std::move(by_address));
+}
+
+std::vector<Listener> open_listeners(const Options& options,
+                                     std::list<Inheritance::Socket>& inherited) {
+  std::vector<Listener> listeners = make_listeners(options, inherited);
   // Only a worker of the pool with one listener may block in accept.
-  const bool blocking = options.listen.size() == 1 && options.accept != Accept::passing &&
+  const bool blocking = listeners.size() == queues_of(options) &&
+                        options.accept != Accept::passing &&
                         (options.mode == Mode::pool || options.mode == Mode::iterative);
   if (!blocking)
     std::for_each(listeners.begin(), listeners.end(),
@@ -92,15 +140,17 @@ void raise_descriptor_limit() {
 
 class Supervisor {
  public:
-  explicit Supervisor(const Options& options)
+  Supervisor(const Options& options, Inheritance inherited)
       : pid_file_(options.pidfile),
-        listeners_(open_listeners(options)),
+        listeners_(open_listeners(options, inherited.listeners)),
         generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_) {
     control_.emplace(context_, options.control,
-                     [this](const std::string& request) { return answer(request); });
+                     [this](const std::string& request, const ControlSocket::Reply& reply) {
+                       reply(answer(request));
+                     });
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
@@ -115,6 +165,7 @@ class Supervisor {
     generations_.start();
     happen(LifeEvent::ready);
     on_ready();
+    manager_.ready(summary());
     schedule_tick();
     while (!over()) context_.run_one();
     for (const Listener& listener : listeners_) listener.remove_path();
@@ -169,11 +220,15 @@ class Supervisor {
     }
   }
 
+  Clock::duration time_to_next_tick() const {
+    if (state_ >= State::draining) return drain_tick;
+    if (generations_.is_replacing()) return replacing_tick;
+    if (generations_.is_busy()) return busy_tick;
+    return std::min<Clock::duration>(quiet_tick, manager_.longest_pause());
+  }
+
   void schedule_tick() {
-    tick_.expires_after(state_ >= State::draining     ? Clock::duration(drain_tick)
-                        : generations_.is_replacing() ? Clock::duration(replacing_tick)
-                        : generations_.is_busy()      ? Clock::duration(busy_tick)
-                                                      : Clock::duration(quiet_tick));
+    tick_.expires_after(time_to_next_tick());
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
       on_tick();
@@ -182,6 +237,7 @@ class Supervisor {
   }
 
   void on_tick() {
+    manager_.tick(Clock::now());
     take_in_the_dead();
     switch (state_) {
       case State::starting:
@@ -232,7 +288,15 @@ class Supervisor {
     }
   }
 
+  /// For the service manager's status line.
+  std::string summary() const {
+    std::string text = "serving on";
+    for (const Listener& listener : listeners_) text += " " + listener.address().to_string();
+    return text;
+  }
+
   void begin_drain() {
+    manager_.stopping("draining");
     log::info("draining: {} connections are open, the limit is {} s",
               generations_.totals().active(),
               std::chrono::duration<double>(generations_.options().timeouts.drain).count());
@@ -282,6 +346,7 @@ class Supervisor {
   }
 
   void end_at_once() {
+    manager_.stopping("ending at once");
     log::warning("ending at once with {} connections open", generations_.totals().active());
     for (const Listener& listener : listeners_) listener.stop_listening();
     generations_.kill_all();
@@ -350,6 +415,7 @@ class Supervisor {
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
   std::optional<ControlSocket> control_;
+  ServiceManager manager_ = ServiceManager::of_environment(ServiceManager::Origin::started);
   State state_ = State::starting;
   const Clock::time_point started_ = Clock::now();
   sys::Deadline drain_deadline_ = sys::Deadline::never();
@@ -360,10 +426,11 @@ class Supervisor {
 
 }  // namespace
 
-void run_supervisor(const Options& options, const std::function<void()>& on_ready) {
+void run_supervisor(const Options& options, const std::function<void()>& on_ready,
+                    Inheritance inherited) {
   for (const std::string& path : {options.control, options.pidfile}) make_parent_directory(path);
   log::open(options.log);
-  Supervisor(options).run(on_ready);
+  Supervisor(options, std::move(inherited)).run(on_ready);
 }
 
 }  // namespace forkecho::server

@@ -6,12 +6,14 @@
 
 #include <functional>
 
+#include "server/handover.h"
 #include "server/options.h"
 
 namespace forkecho::server {
 
 /// Runs the daemon in the calling process until its end; `on_ready` is called once it listens and
 /// its processes are started. Returns after an orderly end. Throws FatalError, std::system_error.
-void run_supervisor(const Options& options, const std::function<void()>& on_ready);
+void run_supervisor(const Options& options, const std::function<void()>& on_ready,
+                    Inheritance inherited = {});
 
 }  // namespace forkecho::server

@@ -23,8 +23,9 @@ using testing::HasSubstr;
 class Answering {
  public:
   explicit Answering(
-      const std::string& path,
-      ControlSocket::Handler handler = [](const std::string& request) { return request + "!"; })
+      const std::string& path, ControlSocket::Handler handler =
+                                   [](const std::string& request,
+                                      const ControlSocket::Reply& reply) { reply(request + "!"); })
       : process_([path, handler] {
           asio::io_context context{1};
           const ControlSocket socket(context, path, handler);
@@ -45,6 +46,8 @@ class Answering {
  private:
   mp::Process process_;
 };
+
+void no_answer(const std::string&, const ControlSocket::Reply&) {}
 
 FatalError error_of_asking(const std::string& path, Deadline deadline = tests::patience()) {
   try {
@@ -70,7 +73,9 @@ TEST(ControlSocket, AnswersOneRequestAConnection) {
 TEST(ControlSocket, ALongAnswerArrivesWhole) {
   const tests::TempDir directory;
   const std::string path = directory.path("c.sock");
-  const Answering daemon(path, [](const std::string&) { return std::string(5 << 20, 'a'); });
+  const Answering daemon(path, [](const std::string&, const ControlSocket::Reply& reply) {
+    reply(std::string(5 << 20, 'a'));
+  });
   EXPECT_EQ(ControlClient(path).ask("status", tests::patience()).size(), 5U << 20);
 }
 
@@ -101,7 +106,9 @@ TEST(ControlSocket, RefusesAnotherUserEvenWhereTheModeWouldAllowIt) {
 TEST(ControlSocket, SurvivesClientsThatBehaveBadly) {
   const tests::TempDir directory;
   const std::string path = directory.path("c.sock");
-  const Answering daemon(path, [](const std::string&) { return std::string(1 << 20, 'a'); });
+  const Answering daemon(path, [](const std::string&, const ControlSocket::Reply& reply) {
+    reply(std::string(1 << 20, 'a'));
+  });
   const auto address = sys::SocketAddress::of_unix_path(path);
   { const sys::Descriptor leaves_at_once = tests::connect_to(address); }
   {
@@ -125,10 +132,82 @@ TEST(ControlSocket, ReplacesTheFileOfAKilledDaemonAndRemovesItsOwn) {
   EXPECT_EQ(access(path.c_str(), F_OK), 0);
   {
     asio::io_context context{1};
-    const ControlSocket socket(context, path, [](const std::string&) { return ""; });
+    const ControlSocket socket(context, path, no_answer);
     EXPECT_TRUE(tests::try_connect(sys::SocketAddress::of_unix_path(path)));
   }
   EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+TEST(ControlSocket, AnAnswerMayComeLater) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  ControlSocket::Reply kept;
+  const Answering daemon(
+      path, [kept](const std::string& request, const ControlSocket::Reply& reply) mutable {
+        if (request == "later") {
+          kept = reply;
+        } else {
+          reply("now");
+          if (kept) kept("now, too");
+        }
+      });
+  ControlClient waits(path);
+  mp::Process asker(
+      [&] { mp::leave(waits.ask("later", tests::patience()) == "now, too" ? 0 : 1); });
+  asker.start();
+  ASSERT_TRUE(tests::eventually(tests::patience(), [&] {
+    ControlClient(path).ask("now", tests::patience());
+    return !asker.is_alive();
+  }));
+  EXPECT_EQ(asker.exitcode(), 0);
+}
+
+TEST(ControlSocket, WhoeverIsNeverAnsweredSeesTheEnd) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  const Answering daemon(path, no_answer);
+  EXPECT_EQ(error_of_asking(path).code(), ExitCode::unavailable);
+}
+
+TEST(ControlSocket, GoesFromOneProcessToAnother) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  asio::io_context context{1};
+  ControlSocket first(context, path, no_answer);
+  EXPECT_TRUE(is_bound_to(first.fd(), path));
+  EXPECT_FALSE(is_bound_to(first.fd(), path + "x"));
+  mp::Process next([&] {
+    asio::io_context own_context{1};
+    ControlSocket taken(
+        own_context, path,
+        [](const std::string&, const ControlSocket::Reply& reply) { reply("mine"); },
+        sys::Descriptor(dup(first.fd())));
+    taken.open();
+    own_context.run();
+  });
+  first.shut();
+  context.run_for(1ms);
+  ControlClient waits_in_the_queue(path);
+  next.start();
+  EXPECT_EQ(waits_in_the_queue.ask("whose?", tests::patience()), "mine");
+  first.leave();
+  const sys::Descriptor sentinel = ControlClient(path).daemon_sentinel();
+  EXPECT_FALSE(tests::readable(sentinel.get(), Deadline::immediately()));
+  next.kill();
+  next.join();
+  EXPECT_TRUE(tests::readable(sentinel.get())) << "the peer's pid must be the one that answers";
+}
+
+TEST(ControlSocket, TakenOverAndNeverOpenedLeavesTheFile) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  asio::io_context context{1};
+  ControlSocket first(context, path, no_answer);
+  { const ControlSocket taken(context, path, no_answer, sys::Descriptor(dup(first.fd()))); }
+  EXPECT_EQ(access(path.c_str(), F_OK), 0);
+  first.shut();
+  first.open();
+  EXPECT_TRUE(tests::try_connect(sys::SocketAddress::of_unix_path(path)));
 }
 
 TEST(ControlSocket, APathThatCannotBeIsSaidInWordsForTheUser) {

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "common/mp/process.h"
 #include "server/exit_code.h"
 #include "tests/support/child.h"
@@ -72,6 +74,39 @@ TEST(PidFile, ALongerPidOfADeadDaemonLeavesNoRest) {
   const std::string path = directory.path("d.pid");
   std::ofstream(path) << "12345678901234567890\n";
   const PidFile file(path);
+  EXPECT_EQ(content_of(path), std::to_string(getpid()) + "\n");
+}
+
+TEST(PidFile, GoesToTheProcessThatSharesItsLock) {
+  const TempDir directory;
+  const std::string path = directory.path("d.pid");
+  {
+    auto first = std::make_unique<PidFile>(path);
+    PidFile second(path, sys::Descriptor(dup(first->fd())));
+    first->write(12345);
+    first->leave();
+    first.reset();
+    EXPECT_EQ(content_of(path), "12345\n");
+    EXPECT_EQ(error_of([&] { const PidFile third(path); }).code(), ExitCode::unavailable);
+    second.write(1);
+    EXPECT_EQ(content_of(path), "1\n");
+  }
+  EXPECT_NE(access(path.c_str(), F_OK), 0);
+}
+
+TEST(PidFile, SharedAndNeverWrittenStaysTheOthers) {
+  const TempDir directory;
+  const std::string path = directory.path("d.pid");
+  const PidFile first(path);
+  { const PidFile shared(path, sys::Descriptor(dup(first.fd()))); }
+  EXPECT_EQ(content_of(path), std::to_string(getpid()) + "\n");
+}
+
+TEST(PidFile, ADescriptorOfAnotherFileIsNoUse) {
+  const TempDir directory;
+  const PidFile other(directory.path("other.pid"));
+  const std::string path = directory.path("d.pid");
+  const PidFile file(path, sys::Descriptor(dup(other.fd())));
   EXPECT_EQ(content_of(path), std::to_string(getpid()) + "\n");
 }
 
