@@ -34,16 +34,22 @@ class Daemon {
     }
   }
   std::vector<std::string> take_requests() { return std::exchange(requests_, {}); }
+  void answer() {
+    for (const auto& reply : std::exchange(replies_, {})) reply("ok\n");
+    do_what_can_be_done();
+  }
 
  private:
   const tests::TempDir directory_;
   const std::string path_ = directory_.path("control.sock");
   asio::io_context context_{1};
   std::vector<std::string> requests_;
-  const server::ControlSocket socket_{context_, path_, [this](const std::string& request) {
-                                        requests_.push_back(request);
-                                        return std::string("ok\n");
-                                      }};
+  std::vector<server::ControlSocket::Reply> replies_;
+  const server::ControlSocket socket_{
+      context_, path_, [this](const std::string& request, server::ControlSocket::Reply reply) {
+        requests_.push_back(request);
+        replies_.push_back(std::move(reply));
+      }};
 };
 
 /// False when the daemon has closed the connection.
@@ -70,6 +76,7 @@ void fuzz(std::string_view input) {
   daemon.do_what_can_be_done();
 
   const std::vector<std::string> requests = daemon.take_requests();
+  daemon.answer();
   const std::size_t end = input.substr(0, longest_request).find('\n');
   if (end == std::string_view::npos) {
     require(requests.empty(), "what is no line, or too long, is no request");
