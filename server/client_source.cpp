@@ -57,7 +57,11 @@ class LockedListeners : public ClientSource {
     // Draining, nobody waits for a client any more, so there is nothing to take turns for; and a
     // holder that is stopped would keep all the others from emptying the queue.
     if (is_draining()) return listeners_.next();
-    if (!take_turn()) return {.outcome = AcceptResult::Outcome::none, .client = {}};
+    if (!take_turn()) {
+      // Told so while it waited for its turn, it looks all the same: it may be the last one.
+      if (is_draining()) return listeners_.next();
+      return {.outcome = AcceptResult::Outcome::none, .client = {}};
+    }
     const Turn turn(lock_);
     return listeners_.next();
   }

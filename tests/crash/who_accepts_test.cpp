@@ -93,6 +93,8 @@ TEST(WhoAcceptsLock, AHolderThatIsKilledIsFollowedAtOnce) {
     pid_t holder = 0;
     ASSERT_TRUE(eventually(patience(), [&] { return (holder = holder_of_lock(daemon)) != 0; }));
     kill(holder, SIGKILL);
+    // On its way out it would take the client with it.
+    ASSERT_TRUE(eventually(patience(), [&] { return state_of(holder) == '-'; }));
   }
   ASSERT_EQ(TestClient(daemon.target()).ask("a").data, "A");
   expect_balance(daemon, 6);
@@ -137,7 +139,7 @@ TEST(WhoAcceptsPassing, ConnectionsThatWerePassedOnSurviveTheAcceptorAndAllWorke
   DaemonUnderTest daemon(mode_named("pool_passing"));
   ASSERT_EQ(TestClient(daemon.target()).ask("a").data, "A");
   ASSERT_TRUE(daemon.books_at_rest());
-  const auto workers = living_with_title(daemon, "worker");
+  const auto workers = living_with_title(daemon, "worker, idle");
   ASSERT_TRUE(stop_all(workers));
   auto clients = queued_clients(daemon, 4);
   const auto acceptors = living_with_title(daemon, "passes connections");
@@ -284,7 +286,13 @@ TEST(WorkersInStatus, TellHowEvenlyConnectionsAreSpread) {
 TEST(PoolKilledWhileIdle, IsReplacedWithoutAPause) {
   DaemonUnderTest daemon(mode_named("pool"));
   ASSERT_TRUE(eventually(patience(), [&] { return daemon.books().idle == 8; }));
-  for (const pid_t pid : daemon.accepting_processes()) kill(pid, SIGKILL);
+  const auto victims = daemon.accepting_processes();
+  for (const pid_t pid : victims) kill(pid, SIGKILL);
+  // One that is about to die would take the client with it.
+  ASSERT_TRUE(eventually(patience(), [&] {
+    return std::all_of(victims.begin(), victims.end(),
+                       [](pid_t pid) { return state_of(pid) == '-'; });
+  }));
   EXPECT_EQ(TestClient(daemon.target()).ask("a").data, "A");
   EXPECT_THAT(daemon.log(), testing::Not(HasSubstr("the next start is in")));
   expect_balance(daemon, 1);
