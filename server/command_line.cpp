@@ -230,6 +230,7 @@ std::string find_contradiction_of_accept(const Options& options) {
 }  // namespace
 
 std::string find_contradiction(const Options& options) {
+  if (std::string wrong = find_contradiction_of_accept(options); !wrong.empty()) return wrong;
   const PoolSizes& pool = options.pool;
   if (pool.max == 0) return "--pool-max 0: a pool needs a worker";
   if (pool.min_spare == 0) return "--pool-min-spare 0: nobody would be there to accept";
@@ -237,7 +238,6 @@ std::string find_contradiction(const Options& options) {
   if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
   if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
   if (std::string wrong = find_contradiction_of_lives(options); !wrong.empty()) return wrong;
-  if (std::string wrong = find_contradiction_of_accept(options); !wrong.empty()) return wrong;
   if (options.listen.size() > max_listeners)
     return "more than " + std::to_string(max_listeners) + " --listen addresses";
   return {};

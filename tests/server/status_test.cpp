@@ -20,6 +20,10 @@ Status example() {
                 .listen = {"127.0.0.1:9001", "unix:/x"},
                 .books = {},
                 .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .pool = PoolStatus{.accept = Accept::lock,
+                                   .sizes = {.start = 1, .min_spare = 2, .max_spare = 5, .max = 9},
+                                   .grown = -1},
+                .workers = Fairness{.workers = 3, .served_min = 4, .served_max = 8, .jain = 0.9},
                 .generations = {{.number = 3, .draining = false, .since_s = 0.5, .active = 20},
                                 {.number = 2, .draining = true, .since_s = 1.5, .active = 2}},
                 .slots = {},
@@ -63,6 +67,8 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
       "fork_failed": 11, "crashed": 12},
     "bytes": {"in": 1000, "out": 2000},
     "children": {"forked": 9, "reaped": 4, "idle": 3, "busy": 2},
+    "pool": {"accept": "lock", "min_spare": 2, "max_spare": 5, "max": 9, "grown": -1},
+    "workers": {"living": 3, "served_min": 4, "served_max": 8, "jain": 0.9},
     "generations": [{"number": 3, "state": "current", "since_s": 0.5, "connections": {"active": 20}},
                     {"number": 2, "state": "draining", "since_s": 1.5, "connections": {"active": 2}}],
     "slots": [{"pid": 42, "state": "serving", "peer": "10.0.0.7:5", "connections": 3,
@@ -76,9 +82,11 @@ TEST(Status, TheKeysOfTheJsonAreFixed) {
 
 TEST(Status, TheTextForAPersonSaysTheSame) {
   const std::string text = to_text(to_json(example()));
-  for (const char* part : {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2",
-                           "draining 5", "first_byte 6", "drain 10", "in 1000, out 2000",
-                           "forked 9, reaped 4, idle 3, busy 2", "10.0.0.7:5", "and 6 more"}) {
+  for (const char* part :
+       {"815", "pool", "draining", "127.0.0.1:9001", "unix:/x", "full 2", "draining 5",
+        "first_byte 6", "drain 10", "in 1000, out 2000", "forked 9, reaped 4, idle 3, busy 2",
+        "10.0.0.7:5", "and 6 more", "accept lock, idle 2 to 5, at most 9, by TTIN and TTOU -1",
+        "3 living, each took 4 to 8 connections, fairness 0.900"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_EQ(text.back(), '\n');
