@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,15 +14,18 @@
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "common/sys/raw_syscall.h"
 #include "server/admission.h"
 #include "server/backoff.h"
+#include "server/believed_book.h"
 #include "server/child_table.h"
 #include "server/connection_title.h"
 #include "server/pace.h"
 #include "server/serve_connection.h"
+#include "server/shortage.h"
 #include "server/spares.h"
 
 namespace forkecho::server {
@@ -33,8 +35,6 @@ using sys::Deadline;
 
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
-/// After the system refused a descriptor or a process: time in which something may come free.
-constexpr auto resource_pause = std::chrono::milliseconds(100);
 /// Whether spares still take clients is looked at as often as this.
 constexpr auto spare_look = std::chrono::seconds(1);
 /// While connections of others keep us from accepting, they are looked at as often as this.
@@ -43,6 +43,7 @@ constexpr auto room_poll = std::chrono::milliseconds(5);
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 
 pid_t supervisor_pid = 0;
+pid_t acceptor_pid = 0;
 
 void on_finish(int) {
   finish_current_connection();
@@ -58,8 +59,10 @@ void on_leave(int) {
 /// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
 /// unharmed; without a supervisor nothing may go on.
 void on_parents_death(int) {
-  if (getppid() != supervisor_pid) _exit(mp::orphaned);
-  dismissed = 1;
+  const pid_t parent = getppid();
+  // Anybody can send a HUP (pkill -HUP): the acceptor may be alive.
+  if (parent != acceptor_pid && parent != supervisor_pid) _exit(mp::orphaned);
+  if (parent == supervisor_pid) dismissed = 1;
 }
 
 void set_handler(int number, void (*handler)(int)) {
@@ -107,8 +110,7 @@ class Acceptor {
         adopted_(context.pages.all().back().book),
         slots_(slots),
         children_(static_cast<std::uint32_t>(slots.size())),
-        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts},
-        acceptor_pid_(getpid()) {
+        serve_options_{.transform = options_.transform, .timeouts = options_.timeouts} {
     context.pages.memory().keep_from_children();
     for (const auto& elder : elders_) elder->memory().keep_from_children();
     if (has_single_use_workers(options_)) {
@@ -123,6 +125,7 @@ class Acceptor {
 
   void run() {
     while (!done()) {
+      shortage_.refresh();
       wait_for_events();
       handle_signals();
       reap_children();
@@ -142,7 +145,7 @@ class Acceptor {
   bool leaving() const { return draining_ || retired_; }
 
   bool may_accept() const {
-    return !retired_ && !door_closed_ && pause_until_.passed() && decide() != Admission::wait &&
+    return !retired_ && !door_closed_ && !shortage_.lasts() && decide() != Admission::wait &&
            !spares_accept() && !still_accept(elders_);
   }
 
@@ -170,19 +173,26 @@ class Acceptor {
         entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
       }
     }
-    sys::retry_on_interrupt(
+    const int ready = sys::retry_on_interrupt(
         [&] { return poll(entries.data(), count, wait_deadline().poll_timeout_ms()); });
+    if (ready < 0) return wait_blindly();
     signals_pending_ = entries[0].revents != 0;
     clients_wait_ = std::any_of(entries.begin() + first_listener, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
   }
 
+  /// poll refuses more descriptors than RLIMIT_NOFILE allows (EINVAL), also such as are open.
+  void wait_blindly() {
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
+    signals_pending_ = clients_wait_ = true;
+  }
+
   Deadline wait_deadline() const {
-    Deadline deadline = pause_until_.passed() ? Deadline::never() : pause_until_;
+    Deadline deadline = shortage_.until();
     if (finishing_ || (leaving() && spares_ && spares_->idle() > 0))
       deadline = earlier(deadline, Deadline::after(finish_repeat));
-    if (spares_ && !leaving() && pause_until_.passed()) {
-      deadline = next_look_;
+    if (spares_ && !leaving() && !shortage_.lasts()) {
+      deadline = earlier(deadline, next_look_);
       if (pace_.is_hurried(sys::Clock::now()))
         deadline = earlier(deadline, Deadline::at(pace_.calm_at()));
     }
@@ -252,12 +262,14 @@ class Acceptor {
   }
 
   void account_for(const mp::Exit& exit) {
+    FORKECHO_MP_STEP("acceptor.reap.found");
     const auto slot_index = children_.remove(exit.pid);
     if (!slot_index) return;
     Slot& slot = slots_[*slot_index];
-    book_.bytes_in.add(slot.meter.bytes_in.get());
-    book_.bytes_out.add(slot.meter.bytes_out.get());
+    book_.bytes_in.add(believable_bytes(slot.meter.bytes_in.get()));
+    book_.bytes_out.add(believable_bytes(slot.meter.bytes_out.get()));
     const SlotState state = slot.state.load(std::memory_order_relaxed);
+    if (slot.pid.load(std::memory_order_relaxed) != exit.pid) repair_slots();
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
@@ -272,6 +284,20 @@ class Acceptor {
     const Ending ending = ending_of_exitcode(exit.exitcode);
     if (ending == Ending::crashed) warn_of_crash(exit);
     book_.record(ending);
+  }
+
+  /// A child has written where it should not have: who serves is shown as our own table has it.
+  void repair_slots() {
+    for (Slot& slot : slots_.all()) {
+      if (slot.state.load(std::memory_order_relaxed) != SlotState::free)
+        slot.state.store(SlotState::free, std::memory_order_relaxed);
+    }
+    children_.for_each([this](pid_t pid, std::uint32_t index) {
+      slots_[index].pid.store(pid, std::memory_order_relaxed);
+      const bool is_spare = spares_ && spares_->has(pid);
+      slots_[index].state.store(is_spare ? SlotState::idle : SlotState::serving,
+                                std::memory_order_relaxed);
+    });
   }
 
   static void warn_of_crash(const mp::Exit& exit) {
@@ -305,11 +331,14 @@ class Acceptor {
     AcceptResult accepted = listener.accept();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
+        FORKECHO_MP_STEP("acceptor.accept.taken");
         book_.accepted.add(1);
+        FORKECHO_MP_STEP("acceptor.accept.booked");
         take_in(std::move(accepted.client));
         return true;
       case AcceptResult::Outcome::exhausted:
-        pause("cannot accept", accepted.error);
+        if (accepted.error == EMFILE && spare_.give_up()) return accept_one(listener);
+        shortage_.begin("cannot accept", accepted.error, "clients wait in the queue");
         return false;
       case AcceptResult::Outcome::closed:
         door_closed_ = true;
@@ -339,12 +368,14 @@ class Acceptor {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer);
+    FORKECHO_MP_STEP("acceptor.fork.before");
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
     if (pid == 0) serve_in_child(client.socket.get(), slot);
     if (pid < 0) {
-      fork_failed(client, slot, slot_index);
+      fork_failed(std::move(client), slot, slot_index);
       return;
     }
+    FORKECHO_MP_STEP("acceptor.fork.after");
     if (spares_) {
       pace_.came(1, entered(slot));
       pace_.forked(time_since(slot));
@@ -352,6 +383,7 @@ class Acceptor {
     book_.forked.add(1);
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
+    FORKECHO_MP_STEP("acceptor.fork.booked");
   }
 
   static sys::Clock::time_point entered(const Slot& slot) {
@@ -386,7 +418,7 @@ class Acceptor {
   /// In the time that is left by clients: those who wait are served first, by a fork each, so that
   /// the worst that can happen to this mode is to be fork mode.
   void keep_spares() {
-    if (leaving() || !pause_until_.passed()) return;
+    if (leaving() || shortage_.lasts()) return;
     look_after_spares();
     if (clients_wait_) {
       spares_->ran_out();
@@ -395,7 +427,7 @@ class Acceptor {
     if (pace_.is_hurried(sys::Clock::now())) return;
     if (!no_spares_before_.passed() || still_accept(elders_)) return;
     const PoolDecision decision = spares_->decide(children_.size());
-    for (unsigned i = 0; i < decision.spawn && pause_until_.passed(); ++i) fork_spare();
+    for (unsigned i = 0; i < decision.spawn && !shortage_.lasts(); ++i) fork_spare();
   }
 
   /// Once a second. Spares that were stopped wait for nobody, and would keep us from accepting.
@@ -436,7 +468,7 @@ class Acceptor {
       const int error = errno;
       slot.state.store(SlotState::free, std::memory_order_relaxed);
       children_.give_back(slot_index);
-      pause("cannot fork a worker ahead", error);
+      shortage_.begin("cannot fork a worker ahead", error, "clients wait in the queue");
       return;
     }
     pace_.forked(time_since(slot));
@@ -470,7 +502,7 @@ class Acceptor {
         if (accepted.outcome == AcceptResult::Outcome::client) return std::move(accepted.client);
         if (accepted.outcome == AcceptResult::Outcome::closed) leave_unused();
         if (accepted.outcome == AcceptResult::Outcome::exhausted)
-          poll(nullptr, 0, static_cast<int>(resource_pause.count()));
+          poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
       }
     }
   }
@@ -497,40 +529,34 @@ class Acceptor {
     slot.enter(state);
   }
 
-  void fork_failed(const AcceptedClient& client, Slot& slot, std::uint32_t slot_index) {
-    const int error = errno;
-    turn_away(client.socket.get());
+  void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
+    shortage_.begin("cannot fork a child for a connection", errno,
+                    "it is closed, and the next wait in the queue");
+    shortage_.see_off(std::move(client));
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
     book_.fork_failed.add(1);
-    pause("cannot fork a child for a connection", error);
   }
 
   [[noreturn]] void serve_in_child(int socket, Slot& slot) {
+    FORKECHO_MP_STEP("acceptor.child.born");
     begin_child(slot);
     for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
     show_in_title(slot.peer);
     mp::accept_signals();
+    FORKECHO_MP_STEP("acceptor.child.ready");
     serve_and_leave(socket, slot);
   }
 
   [[gnu::hot]] void begin_child(Slot& slot) const {
     slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
-    mp::die_with_parent(acceptor_pid_, SIGHUP, supervisor_pid);
+    mp::die_with_parent(acceptor_pid, SIGHUP, supervisor_pid);
   }
 
   [[noreturn, gnu::hot]] void serve_and_leave(int socket, Slot& slot) const {
     const Ending ending = serve_connection(socket, serve_options_, slot.meter);
+    FORKECHO_MP_STEP("acceptor.child.served");
     for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
-  }
-
-  void pause(const char* what, int error) {
-    pause_until_ = Deadline::after(resource_pause);
-    if (!warned_of_resources_.passed()) return;
-    warned_of_resources_ = Deadline::after(std::chrono::seconds(1));
-    log::warning(
-        "{}: {}; clients wait in the queue (see ulimit -u and -n, memory, and the cgroup's pids)",
-        what, std::strerror(error));
   }
 
   const Options& options_;
@@ -546,7 +572,6 @@ class Acceptor {
   Backoff spares_backoff_;
   Deadline no_spares_before_ = Deadline::immediately();
   const ServeOptions serve_options_;
-  const pid_t acceptor_pid_;
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -560,8 +585,8 @@ class Acceptor {
   bool somebody_waited_ = false;  // at the last look
   Deadline next_look_ = Deadline::immediately();
   std::uint64_t refused_ = 0;
-  Deadline pause_until_ = Deadline::after(sys::Duration::zero());
-  Deadline warned_of_resources_ = Deadline::after(sys::Duration::zero());
+  Shortage shortage_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace
@@ -571,6 +596,7 @@ class Acceptor {
                          ? "acceptor, keeps workers ahead"
                          : "acceptor, one child per connection");
   supervisor_pid = context.supervisor;
+  acceptor_pid = getpid();
   Acceptor(context, slots).run();
 }
 

@@ -56,7 +56,7 @@ struct BookTotals {
     for (const auto count : timed_out) sum += count;
     return sum;
   }
-  std::uint64_t active() const { return accepted - ended(); }
+  std::uint64_t active() const { return accepted > ended() ? accepted - ended() : 0; }
 
   void add_ending(Ending ending);
   BookTotals& operator+=(const BookTotals& other);

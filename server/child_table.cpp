@@ -58,8 +58,12 @@ void ChildTable::close_gap(std::uint32_t gap) {
 }
 
 void ChildTable::for_each_pid(const std::function<void(pid_t)>& visit) const {
+  for_each([&](pid_t pid, std::uint32_t) { visit(pid); });
+}
+
+void ChildTable::for_each(const std::function<void(pid_t, std::uint32_t)>& visit) const {
   for (const Entry& entry : entries_.all()) {
-    if (entry.pid != 0) visit(entry.pid);
+    if (entry.pid != 0) visit(entry.pid, entry.slot);
   }
 }
 

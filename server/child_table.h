@@ -32,6 +32,7 @@ class ChildTable {
   /// table.
   std::optional<std::uint32_t> remove(pid_t pid);
   void for_each_pid(const std::function<void(pid_t)>& visit) const;
+  void for_each(const std::function<void(pid_t, std::uint32_t slot)>& visit) const;
 
  private:
   struct Entry {

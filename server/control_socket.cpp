@@ -1,19 +1,20 @@
 #include "server/control_socket.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <asio/read_until.hpp>
-#include <asio/steady_timer.hpp>
 #include <asio/streambuf.hpp>
 #include <asio/write.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "common/log/log.h"
 #include "common/mp/reap.h"
@@ -29,6 +30,9 @@ using asio::local::stream_protocol;
 constexpr auto request_time = std::chrono::seconds(5);
 constexpr int queue_length = 64;
 constexpr std::size_t longest_request = 1024;
+constexpr char short_of_memory[] = "error: the supervisor is short of memory; ask again\n";
+/// After the system refused a descriptor for a request; short, for the request waits.
+constexpr auto shortage_pause = std::chrono::milliseconds(20);
 
 ucred credentials_of(int socket) {
   ucred peer{};
@@ -44,7 +48,9 @@ class Session : public std::enable_shared_from_this<Session> {
       : socket_(std::move(socket)),
         handler_(handler),
         timer_(socket_.get_executor()),
-        request_(longest_request) {}
+        request_(longest_request) {
+    answer_.reserve(sizeof short_of_memory);  // for when there is none left
+  }
 
   void start() {
     const ucred peer = credentials_of(socket_.native_handle());
@@ -68,12 +74,23 @@ class Session : public std::enable_shared_from_this<Session> {
   void answer(std::size_t length) {
     const auto* begin = static_cast<const char*>(request_.data().data());
     timer_.cancel();  // the answer may take its time
-    handler_(std::string(begin, length - 1),
-             [self = shared_from_this()](std::string text) { self->send(std::move(text)); });
+    const auto send_answer = [self = shared_from_this()](std::string text) {
+      self->send(std::move(text));
+    };
+    try {
+      handler_(std::string(begin, length - 1), send_answer);
+    } catch (const std::bad_alloc&) {
+      answer_.assign(short_of_memory);
+      send_answer_held();
+    }
   }
 
   void send(std::string text) {
     answer_ = std::move(text);
+    send_answer_held();
+  }
+
+  void send_answer_held() {
     asio::async_write(
         socket_, asio::buffer(answer_),
         [self = shared_from_this()](const asio::error_code&, std::size_t) { self->end(); });
@@ -120,7 +137,11 @@ ControlSocket::ControlSocket(asio::io_context& context, const std::string& path,
 
 ControlSocket::ControlSocket(asio::io_context& context, const std::string& path, Handler handler,
                              sys::Descriptor listening)
-    : acceptor_(context), path_(path), handler_(std::move(handler)), fd_(listening.get()) {
+    : acceptor_(context),
+      pause_(context),
+      path_(path),
+      handler_(std::move(handler)),
+      fd_(listening.get()) {
   acceptor_.assign(stream_protocol(), listening.release());
 }
 
@@ -138,6 +159,7 @@ void ControlSocket::open() {
 
 void ControlSocket::shut() {
   shut_ = true;
+  pause_.cancel();
   asio::error_code ignored;
   acceptor_.cancel(ignored);
 }
@@ -145,15 +167,42 @@ void ControlSocket::shut() {
 void ControlSocket::leave() {
   ours_ = false;
   shut_ = true;
+  pause_.cancel();
   asio::error_code ignored;
   acceptor_.close(ignored);
 }
 
 void ControlSocket::accept_next() {
+  if (!spare_) spare_.reset(eventfd(0, EFD_CLOEXEC));
+  accept();
+}
+
+void ControlSocket::accept() {
   acceptor_.async_accept([this](const asio::error_code& error, stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error) std::make_shared<Session>(std::move(socket), handler_)->start();
+    if (error) return run_short();
+    begin_session(std::move(socket));
     if (!shut_) accept_next();
+  });
+}
+
+void ControlSocket::begin_session(stream_protocol::socket socket) {
+  try {
+    std::make_shared<Session>(std::move(socket), handler_)->start();
+  } catch (const std::bad_alloc&) {
+    log::warning("control socket: a request was closed for want of memory");
+  }
+}
+
+/// Whoever asks a daemon that has no descriptor left is answered with the spare one.
+void ControlSocket::run_short() {
+  if (spare_) {
+    spare_.reset();
+    return accept();
+  }
+  pause_.expires_after(shortage_pause);
+  pause_.async_wait([this](const asio::error_code& error) {
+    if (!error && !shut_) accept_next();
   });
 }
 

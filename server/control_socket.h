@@ -10,6 +10,7 @@
 
 #include <asio/io_context.hpp>
 #include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 #include <string>
 
@@ -47,8 +48,13 @@ class ControlSocket {
 
  private:
   void accept_next();
+  void accept();
+  void begin_session(asio::local::stream_protocol::socket socket);
+  void run_short();
 
   asio::local::stream_protocol::acceptor acceptor_;
+  sys::Descriptor spare_;  // for a request to a daemon that has no descriptor left
+  asio::steady_timer pause_;
   std::string path_;
   Handler handler_;
   int fd_ = -1;  // the acceptor's

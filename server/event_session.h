@@ -40,6 +40,8 @@ class EventSession {
   /// Answers what has been received by now, then half-closes and lets late bytes run out. What a
   /// slow client has no room for goes out with on_writable, within a bound of time.
   void finish(EventBuffers buffers, Meter& meter, sys::Clock::time_point now);
+  /// It cannot be gone on with: for want of memory.
+  void fail() { ending_ = Ending::crashed; }
   /// Set once the connection is over and its socket may be closed.
   std::optional<Ending> ending() const { return ending_; }
 

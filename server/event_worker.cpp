@@ -7,17 +7,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <memory>
+#include <new>
 #include <unordered_map>
 #include <vector>
 
-#include "common/log/log.h"
+#include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/admission.h"
 #include "server/event_session.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
@@ -30,7 +32,6 @@ constexpr std::size_t chunk_size = 64 * 1024;
 constexpr int accept_batch = 16;
 /// Timeouts are kept to this precision: the sessions are looked through once in it.
 constexpr auto sweep_period = std::chrono::milliseconds(50);
-constexpr auto resource_pause = std::chrono::milliseconds(100);
 
 class EventWorker {
  public:
@@ -59,6 +60,8 @@ class EventWorker {
 
   void run() {
     while (!done()) {
+      shortage_.refresh();
+      if (!shortage_.lasts()) spare_.take_back();
       if (retired()) page_.door.store(Door::shut, std::memory_order_release);
       watch_listeners(may_accept());
       wait_for_events();
@@ -77,7 +80,7 @@ class EventWorker {
   }
 
   bool may_accept() const {
-    if (retired() || now_ < pause_until_ || door_closed_ || still_accept(elders_)) return false;
+    if (retired() || shortage_.lasts() || door_closed_ || still_accept(elders_)) return false;
     return has_room() || (options_.when_full == WhenFull::refuse && all_are_full());
   }
 
@@ -110,7 +113,7 @@ class EventWorker {
 
   int timeout_ms() const {
     if (leaving() && !queue_empty_ && watching_listeners_) return 0;
-    const bool must_sweep = !sessions_.empty() || now_ < pause_until_ || !watching_listeners_;
+    const bool must_sweep = !sessions_.empty() || shortage_.lasts() || !watching_listeners_;
     return must_sweep ? static_cast<int>(sweep_period.count()) : -1;
   }
 
@@ -142,9 +145,11 @@ class EventWorker {
   void accept_from(const Listener& listener) {
     for (int i = 0; i < accept_batch && may_accept(); ++i) {
       AcceptResult accepted = listener.accept();
-      if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
+      if (accepted.outcome == AcceptResult::Outcome::exhausted) run_short(listener, accepted.error);
       if (accepted.outcome == AcceptResult::Outcome::closed) door_closed_ = true;
       if (accepted.outcome != AcceptResult::Outcome::client) return;
+      short_of_descriptors_ = false;
+      FORKECHO_MP_STEP("event.accept.taken");
       book_.accepted.add(1);
       admit(std::move(accepted.client));
     }
@@ -157,16 +162,37 @@ class EventWorker {
       book_.record(Refusal::full);
       return;
     }
-    const int fd = client.socket.get();
-    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
-    check_syscall(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
-    sessions_.emplace(fd,
-                      Watched{.session = EventSession(std::move(client.socket), options_, now_)});
+    if (const int error = take_in(client)) {
+      shortage_.begin("cannot take a connection in", error, "it is closed");
+      shortage_.see_off(std::move(client));
+      book_.record(Refusal::full);
+      return;
+    }
+    FORKECHO_MP_STEP("event.serve.begun");
     slot_.connections.add(1);
     if (sessions_.size() == 1) slot_.enter(SlotState::serving);
   }
 
+  /// 0, or why not; then the client is the caller's still.
+  int take_in(AcceptedClient& client) {
+    const int fd = client.socket.get();
+    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return errno;
+    try {
+      // Memory for all that it will need first, so that what fails leaves the socket where it is.
+      sessions_.reserve(sessions_.size() + 1);
+      ended_.reserve(sessions_.size() + 1);
+      sessions_.try_emplace(fd, client, options_, now_);
+    } catch (const std::bad_alloc&) {
+      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+      return ENOMEM;
+    }
+    return 0;
+  }
+
   struct Watched {
+    Watched(AcceptedClient& client, const Options& options, TimePoint now)
+        : session(std::move(client.socket), options, now) {}
     EventSession session;
     bool for_room = false;  // watched for room to send, instead of for input
   };
@@ -174,13 +200,26 @@ class EventWorker {
   void handle_session(const epoll_event& event) {
     const auto found = sessions_.find(event.data.fd);
     if (found == sessions_.end()) return;
-    EventSession& session = found->second.session;
-    if (found->second.for_room) {
-      session.on_writable(buffers(), slot_.meter, now_);
-    } else {
-      session.on_readable(buffers(), slot_.meter, now_);
+    advance(found->second, [this, for_room = found->second.for_room](EventSession& session) {
+      if (for_room) {
+        session.on_writable(buffers(), slot_.meter, now_);
+      } else {
+        session.on_readable(buffers(), slot_.meter, now_);
+      }
+    });
+  }
+
+  /// A session for which there is no memory is lost, and no other with it.
+  template <typename Step>
+  void advance(Watched& watched, Step step) {
+    try {
+      step(watched.session);
+    } catch (const std::bad_alloc&) {
+      memory_warning_.tell("cannot keep what a client does not read", ENOMEM,
+                           "its connection is lost");
+      watched.session.fail();
     }
-    settle(found->second);
+    settle(watched);
   }
 
   /// After anything that happened to a session: watch it for what it waits for now.
@@ -200,8 +239,8 @@ class EventWorker {
   void finish_all() {
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      watched.session.finish(buffers(), slot_.meter, now_);
-      settle(watched);
+      advance(watched,
+              [this](EventSession& session) { session.finish(buffers(), slot_.meter, now_); });
     }
   }
 
@@ -209,8 +248,8 @@ class EventWorker {
     next_sweep_ = now_ + sweep_period;
     for (auto& [fd, watched] : sessions_) {
       if (watched.session.ending()) continue;
-      watched.session.check_timeouts(now_, slot_.meter);
-      settle(watched);
+      advance(watched,
+              [this](EventSession& session) { session.check_timeouts(now_, slot_.meter); });
     }
   }
 
@@ -225,10 +264,21 @@ class EventWorker {
     ended_.clear();
   }
 
-  void pause(int error) {
-    pause_until_ = now_ + resource_pause;
-    log::warning("cannot accept: {}; clients wait in the queue (see ulimit -n)",
-                 std::strerror(error));
+  /// A session holds a descriptor, so to have none left is to be full; another worker may have some
+  /// for the client, and is given a pause to take it.
+  void run_short(const Listener& listener, int error) {
+    const bool again = short_of_descriptors_;
+    short_of_descriptors_ = error == EMFILE;
+    const bool refuses = again && error == EMFILE && options_.when_full == WhenFull::refuse;
+    shortage_.begin("cannot accept", error,
+                    refuses ? "one client is closed" : "clients wait in the queue");
+    if (!refuses) return;
+    if (!spare_.give_up()) return;
+    AcceptResult accepted = listener.accept();
+    if (accepted.outcome != AcceptResult::Outcome::client) return;
+    book_.accepted.add(1);
+    shortage_.see_off(std::move(accepted.client));
+    book_.record(Refusal::full);
   }
 
   EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }
@@ -255,7 +305,10 @@ class EventWorker {
   bool door_closed_ = false;  // nobody will come any more
   TimePoint now_ = sys::Clock::now();
   TimePoint next_sweep_ = now_;
-  TimePoint pause_until_ = now_;
+  Shortage shortage_;
+  RepeatedWarning memory_warning_;
+  SpareDescriptor spare_;
+  bool short_of_descriptors_ = false;
 };
 
 }  // namespace

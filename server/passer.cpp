@@ -5,18 +5,18 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
-#include <cstring>
 
-#include "common/log/log.h"
 #include "common/sys/check_syscall.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
 namespace {
 
 constexpr int accept_batch = 16;
-constexpr auto resource_pause = std::chrono::milliseconds(100);
+constexpr auto resource_pause = Shortage::pause;
 
 /// What a packet with a descriptor takes up of the pipe, rounded up (an sk_buff's truesize).
 constexpr int packet_room = 1024;
@@ -111,8 +111,9 @@ class Passer {
   }
 
   void pause(const char* what, int error) {
+    if (error == EMFILE && spare_.give_up()) return;
     pause_until_ = sys::Deadline::after(resource_pause);
-    log::warning("{}: {}; clients wait in the queue (see ulimit -n)", what, std::strerror(error));
+    warning_.tell(what, error, "clients wait in the queue");
   }
 
   const std::span<const Listener> listeners_;
@@ -123,6 +124,8 @@ class Passer {
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
   sys::Deadline pause_until_ = sys::Deadline::immediately();
+  RepeatedWarning warning_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace

@@ -5,22 +5,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <random>
 #include <string_view>
 
-#include "common/log/log.h"
 #include "common/mp/fork.h"
+#include "common/mp/step.h"
 #include "common/sys/process_title.h"
 #include "server/client_source.h"
 #include "server/connection_title.h"
 #include "server/serve_connection.h"
+#include "server/shortage.h"
 #include "server/worker.h"
 
 namespace forkecho::server {
 namespace {
-
-constexpr int resource_pause_ms = 100;
 
 /// Connections that this worker serves before it is replaced; 0: no limit. The jitter keeps workers
 /// that were started together from being replaced together.
@@ -72,16 +70,20 @@ class PoolWorker {
   /// The next client, or none after a signal or a pause.
   AcceptedClient next_client(bool& closed) {
     AcceptResult accepted = source_->next();
-    if (accepted.outcome == AcceptResult::Outcome::client) book_.accepted.add(1);
+    if (accepted.outcome == AcceptResult::Outcome::client) {
+      FORKECHO_MP_STEP("worker.accept.taken");
+      book_.accepted.add(1);
+    }
     if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
     closed = accepted.outcome == AcceptResult::Outcome::closed;
     return std::move(accepted.client);
   }
 
-  static void pause(int error) {
-    log::warning("cannot accept: {}; the client waits in the queue (see ulimit -n)",
-                 std::strerror(error));
-    poll(nullptr, 0, resource_pause_ms);
+  /// A signal ends the pause.
+  void pause(int error) {
+    if (error == EMFILE && spare_.give_up()) return;
+    warning_.tell("cannot accept", error, "clients wait in the queue");
+    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
   }
 
   void serve(AcceptedClient client) {
@@ -91,7 +93,9 @@ class PoolWorker {
       close_in_order(client.socket.get());
       book_.record(Refusal::full);
     } else {
+      FORKECHO_MP_STEP("worker.serve.begun");
       const Ending ending = serve_connection(client.socket.get(), serve_options_, slot_.meter);
+      FORKECHO_MP_STEP("worker.serve.ended");
       book_.record(ending);
     }
     client.socket.reset();
@@ -139,6 +143,8 @@ class PoolWorker {
   const ServeOptions serve_options_;
   const std::uint64_t life_;
   std::uint64_t served_ = 0;
+  RepeatedWarning warning_;
+  SpareDescriptor spare_;
 };
 
 }  // namespace

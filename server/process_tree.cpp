@@ -48,6 +48,14 @@ bool may_have_written_anywhere(int exitcode) {
   }
 }
 
+/// Connections that one process may have open, with some that it has just accepted.
+std::uint64_t most_open(const Options& options) {
+  return options.max_connections + 64U;
+}
+
+/// After the system refused a process to the supervisor.
+constexpr auto refused_pause = std::chrono::seconds(1);
+
 void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
   switch (context.options.mode) {
     case Mode::fork:
@@ -122,6 +130,20 @@ bool ProcessTree::is_serving(const Seat& seat) const {
   return page_of(seat).slot.state.load(std::memory_order_acquire) == SlotState::serving;
 }
 
+const BookTotals& ProcessTree::book_of(const Seat& seat) const {
+  BookTotals claimed = read_page(page_of(seat));
+  if (options_->mode != Mode::fork) claimed.forked = claimed.reaped = 0;  // those are ours to count
+  return seat.book.look(claimed, sys::Clock::now());
+}
+
+void ProcessTree::tell_of_lies(const Seat& seat) const {
+  if (seat.book.lies() == 0) return;
+  log::error(
+      "{} {} wrote figures into its books that cannot be; they were left out of the totals (a bug, "
+      "or an attack: see its end above)",
+      kind_of(seat), seat.pid);
+}
+
 void ProcessTree::spawn(unsigned count) {
   for (; count > 0; --count) {
     Seat* seat = free_seat();
@@ -134,9 +156,11 @@ void ProcessTree::occupy(Seat& seat) {
   try {
     if (forks_children()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
     start_process(seat);
-  } catch (const std::exception& error) {
+  } catch (const std::exception& error) {  // no process, no memory
     seat.process.reset();
-    not_before_ = sys::Deadline::after(backoff_.after({}));
+    seat.slots.reset();
+    // Soon again, and with the same pause always: an attempt costs little, and clients wait.
+    not_before_ = sys::Deadline::after(refused_pause);
     log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
                kind_of(seat), error.what());
     return;
@@ -146,6 +170,7 @@ void ProcessTree::occupy(Seat& seat) {
   seat.retiring = false;
   seat.evict_at = sys::Deadline::never();
   seat.started = sys::Clock::now();
+  seat.book = BelievedBook(most_open(*options_));
   if (!forks_children() && !seat.passes) ++closed_.forked;
 }
 
@@ -197,7 +222,8 @@ void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
 
 void ProcessTree::close_book(Seat& seat) {
   ProcessPage& page = page_of(seat);
-  const BookTotals book = read_page(page);
+  const BookTotals book = book_of(seat);
+  tell_of_lies(seat);
   closed_ += book;
   if (forks_children()) {
     orphans_.push_back({.group = seat.pid,
@@ -215,8 +241,7 @@ void ProcessTree::close_book(Seat& seat) {
 
 /// It has had a client; or lived as long as the first pause would be, and cannot make us spin.
 bool ProcessTree::has_proved_itself(const Seat& seat) const {
-  const ProcessPage& page = page_of(seat);
-  return page.book.accepted.get() > 0 || page.slot.connections.get() > 0 ||
+  return book_of(seat).accepted > 0 || page_of(seat).slot.connections.get() > 0 ||
          sys::Clock::now() - seat.started >= Backoff::first;
 }
 
@@ -287,8 +312,8 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   bool said_so = !has_single_use_workers(*options_);
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
-    closed_.bytes_in += slot.meter.bytes_in.get();
-    closed_.bytes_out += slot.meter.bytes_out.get();
+    closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
+    closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
     said_so = said_so || slot.state.load(std::memory_order_acquire) == SlotState::serving;
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
@@ -424,7 +449,7 @@ bool ProcessTree::empty() const {
 BookTotals ProcessTree::totals() const {
   BookTotals totals = closed_;
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) totals += read_page(page_of(seat));
+    if (seat.pid != 0) totals += book_of(seat);
   }
   return totals;
 }
@@ -465,7 +490,9 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   const auto visit_used = [&visit](const mp::RawArray<Slot>* slots) {
     if (slots == nullptr) return;
     for (const Slot& slot : slots->all()) {
-      if (slot.state.load(std::memory_order_acquire) != SlotState::free) visit(slot);
+      // What is no state at all was written by a process gone wrong.
+      const SlotState state = slot.state.load(std::memory_order_acquire);
+      if (state == SlotState::serving || state == SlotState::idle) visit(slot);
     }
   };
   for (const Seat& seat : seats_) {

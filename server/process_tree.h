@@ -21,6 +21,7 @@
 #include "common/mp/reap.h"
 #include "server/accept_means.h"
 #include "server/backoff.h"
+#include "server/believed_book.h"
 #include "server/book.h"
 #include "server/elders.h"
 #include "server/listener.h"
@@ -111,6 +112,7 @@ class ProcessTree {
     sys::Deadline evict_at = sys::Deadline::never();  // leaves by then, or is killed
     sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
+    mutable BelievedBook book;                  // of its page: looking is believing
   };
   /// The children of an acceptor that has died.
   struct Orphans {
@@ -170,6 +172,9 @@ class ProcessTree {
   }
   bool is_serving(const Seat& seat) const;
   std::uint64_t idle_children() const;
+  /// What is believed of the page of whoever sits there.
+  const BookTotals& book_of(const Seat& seat) const;
+  void tell_of_lies(const Seat& seat) const;
   bool is_open(const Seat& seat) const;
   ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
   /// The supervisor's own, see GenerationPages.

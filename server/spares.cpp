@@ -30,6 +30,11 @@ void Spares::add(pid_t pid, std::uint32_t slot) {
   entries_[count_++] = {.pid = pid, .slot = slot};
 }
 
+bool Spares::has(pid_t pid) const {
+  const auto all = entries_.all().first(count_);
+  return std::any_of(all.begin(), all.end(), [pid](const Entry& e) { return e.pid == pid; });
+}
+
 bool Spares::remove(pid_t pid) {
   for (std::uint32_t i = 0; i < count_; ++i) {
     if (entries_[i].pid != pid) continue;

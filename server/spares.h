@@ -31,6 +31,7 @@ class Spares {
 
   std::uint32_t idle() const { return count_; }
   void add(pid_t pid, std::uint32_t slot);
+  bool has(pid_t pid) const;
   /// False when `pid` is none: its client was counted.
   bool remove(pid_t pid);
   /// How many have announced themselves since; they are spares no more. No wait.

@@ -7,7 +7,9 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 #include <csignal>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -21,9 +23,12 @@
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
+#include "server/memory_reserve.h"
 #include "server/pid_file.h"
 #include "server/service_manager.h"
+#include "server/shortage.h"
 #include "server/status.h"
+#include "server/stopped_processes.h"
 
 namespace forkecho::server {
 namespace {
@@ -154,6 +159,8 @@ class Supervisor {
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
+    // Who reads our log may go away.
+    signal(SIGPIPE, SIG_IGN);
     mp::adopt_orphans();
     raise_descriptor_limit();
     sys::set_process_title("forkechod: supervisor, mode " + std::string(to_string(options.mode)));
@@ -179,10 +186,24 @@ class Supervisor {
     return door_closed_ || state_ == State::ending;
   }
 
+  /// What the system refuses now is done at a later tick: the loop goes on.
+  template <typename Deed>
+  void survive(Deed deed) {
+    try {
+      deed();
+    } catch (const std::bad_alloc&) {
+      shortage_.tell("the supervisor", ENOMEM, "it tries again");
+    } catch (const std::system_error& error) {
+      if (!is_shortage(error.code().value())) throw;
+      shortage_.tell(error.what(), error.code().value(), "the supervisor tries again");
+    }
+    memory_reserve_.renew();
+  }
+
   void listen_for_signals() {
     signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
-      happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop);
+      survive([&] { happen(number == SIGQUIT ? LifeEvent::quit : LifeEvent::stop); });
       listen_for_signals();
     });
   }
@@ -191,9 +212,9 @@ class Supervisor {
     other_signals_.async_wait([this](const asio::error_code& error, int number) {
       if (error) return;
       if (number == SIGCHLD) {
-        reap();
+        survive([this] { reap(); });
       } else if (number == SIGTTIN || number == SIGTTOU) {
-        grow(number == SIGTTIN ? 1 : -1);
+        survive([&] { grow(number == SIGTTIN ? 1 : -1); });
       } else {
         log::info("signal {} has no effect in this version", number);
       }
@@ -231,12 +252,13 @@ class Supervisor {
     tick_.expires_after(time_to_next_tick());
     tick_.async_wait([this](const asio::error_code& error) {
       if (error) return;
-      on_tick();
+      survive([this] { on_tick(); });
       schedule_tick();
     });
   }
 
   void on_tick() {
+    stopped_.look(Clock::now());
     manager_.tick(Clock::now());
     take_in_the_dead();
     switch (state_) {
@@ -409,6 +431,9 @@ class Supervisor {
 
   const PidFile pid_file_;
   const std::vector<Listener> listeners_;
+  MemoryReserve memory_reserve_;
+  RepeatedWarning shortage_;
+  StoppedProcesses stopped_;
   Generations generations_;
   asio::io_context context_{1};
   asio::signal_set signals_;

@@ -1,10 +1,12 @@
 #include "common/log/log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,10 +19,25 @@
 namespace forkecho::log {
 namespace {
 
+/// A write to it can wait for somebody else.
+bool may_wait(int descriptor) {
+  struct stat status {};
+  if (fstat(descriptor, &status) != 0) return false;
+  return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(descriptor) == 1;
+}
+
+/// True when a line's write will not wait, unless another process takes the room in between. (What
+/// would rule that out, O_NONBLOCK, is a property of the file that our parent has opened, too.)
+bool has_room(int descriptor) {
+  pollfd entry{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  return poll(&entry, 1, 0) == 1 && (entry.revents & POLLOUT) != 0;
+}
+
 /// Writes each formatted line with one write(2). O_APPEND places it whole behind the others.
 class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit DescriptorSink(sys::Descriptor file) : file_(std::move(file)) {}
+  explicit DescriptorSink(sys::Descriptor file)
+      : file_(std::move(file)), may_wait_(may_wait(descriptor())) {}
   int descriptor() const { return file_ ? file_.get() : STDERR_FILENO; }
   std::uint64_t dropped() const { return dropped_; }
 
@@ -28,14 +45,17 @@ class DescriptorSink final : public spdlog::sinks::base_sink<spdlog::details::nu
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    const auto written =
-        sys::retry_on_interrupt([&] { return ::write(descriptor(), line.data(), line.size()); });
+    const auto written = sys::retry_on_interrupt([&]() -> ssize_t {
+      if (may_wait_ && !has_room(descriptor())) return 0;
+      return ::write(descriptor(), line.data(), line.size());
+    });
     if (written != static_cast<ssize_t>(line.size())) ++dropped_;
   }
   void flush_() override {}
 
  private:
   sys::Descriptor file_;
+  const bool may_wait_;
   std::uint64_t dropped_ = 0;
 };
 

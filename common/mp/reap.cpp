@@ -65,6 +65,21 @@ std::optional<pid_t> peek_ended() {
   return info.si_pid;
 }
 
+std::optional<pid_t> take_stopped() {
+  siginfo_t info{};
+  const int result =
+      sys::retry_on_interrupt([&] { return waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG); });
+  if (result == -1 || info.si_pid == 0) return std::nullopt;
+  return info.si_pid;
+}
+
+bool is_unreaped_child(pid_t pid) {
+  siginfo_t info{};
+  return sys::retry_on_interrupt([&] {
+           return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
+         }) == 0;
+}
+
 sys::Descriptor open_sentinel(pid_t pid) {
   return sys::Descriptor(sys::check_syscall(open_pidfd(pid), "pidfd_open"));
 }

@@ -42,6 +42,11 @@ Reaped reap_one(pid_t pid);
 Reaped reap_group(pid_t group);
 /// The pid of some child that has ended, left unreaped; empty when there is none.
 std::optional<pid_t> peek_ended();
+/// The pid of some child that was stopped by a signal (SIGSTOP, SIGTTIN ...) since it was last told
+/// of; empty when there is none.
+std::optional<pid_t> take_stopped();
+/// Whether `pid` is a child of the caller that nobody has reaped: its number is not another's.
+bool is_unreaped_child(pid_t pid);
 
 /// A descriptor that polls readable when `pid` has ended (pidfd_open, Linux 5.3). Close-on-exec.
 /// Throws std::system_error: ESRCH when there is no such process, EMFILE.

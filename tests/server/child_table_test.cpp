@@ -91,5 +91,17 @@ TEST(ChildTable, ChildrenHaveNoPartInIt) {
   EXPECT_EQ(table.remove(17), 0U);
 }
 
+TEST(ChildTable, TellsWhoServesFromWhere) {
+  ChildTable table(4);
+  table.insert(101, table.take_slot());
+  const std::uint32_t slot = table.take_slot();
+  table.insert(102, slot);
+  std::map<pid_t, std::uint32_t> seen;
+  table.for_each([&](pid_t pid, std::uint32_t its_slot) { seen[pid] = its_slot; });
+  EXPECT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen.at(102), slot);
+  EXPECT_NE(seen.at(101), slot);
+}
+
 }  // namespace
 }  // namespace forkecho::server

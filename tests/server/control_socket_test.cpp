@@ -2,13 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <csignal>
+#include <new>
 
 #include "common/mp/process.h"
 #include "server/exit_code.h"
 #include "tests/support/eventually.h"
+#include "tests/support/processes.h"
 #include "tests/support/sockets.h"
 #include "tests/support/temp_dir.h"
 
@@ -247,6 +250,38 @@ TEST(ControlClient, ItsSentinelTellsTheEndOfTheDaemon) {
   EXPECT_FALSE(tests::readable(sentinel.get(), Deadline::after(0s)));
   daemon.process().kill();
   EXPECT_TRUE(tests::readable(sentinel.get()));
+}
+
+/// One after another, for there is but one spare descriptor; and without a spin meanwhile.
+TEST(ControlSocket, AnswersWithoutAFreeDescriptor) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  Answering daemon(path);
+  rlim_t lowest_free = 0;
+  const auto taken = tests::descriptors_of(daemon.pid());
+  while (taken.count(static_cast<int>(lowest_free)) != 0) ++lowest_free;
+  const rlimit none{.rlim_cur = lowest_free, .rlim_max = 20'000};
+  ASSERT_EQ(prlimit(daemon.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(ControlClient(path).ask("status", tests::patience()), "status!");
+  {
+    // Two at once: one holds the spare descriptor and says nothing.
+    const sys::Descriptor silent = tests::try_connect(sys::SocketAddress::of_unix_path(path));
+    const ControlClient waiting(path);
+    EXPECT_TRUE(tests::sleeps(daemon.pid()));
+  }
+  EXPECT_EQ(ControlClient(path).ask("status", tests::patience()), "status!");
+}
+
+TEST(ControlSocket, ForWantOfMemoryItSaysSo) {
+  const tests::TempDir directory;
+  const std::string path = directory.path("c.sock");
+  Answering daemon(path,
+                   [](const std::string&, const ControlSocket::Reply&) { throw std::bad_alloc(); });
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(ControlClient(path).ask("status", tests::patience()),
+                HasSubstr("error: the supervisor is short of memory"));
+  }
 }
 
 }  // namespace

@@ -54,18 +54,26 @@ class Client {
       return false;
     }
     ++counts_.connected;
+    if (habit_ == Habit::silent) {
+      poll(nullptr, 0, 2);
+      return true;
+    }
     const std::uint64_t before = counts_.replies;
     bool content = true;
     do {
       content = exchange(client);
     } while (content && habit_ == Habit::hold && !told_to_leave_);
     if (counts_.replies == before) ++counts_.never_answered;
+    if (content && habit_ == Habit::reset) {
+      client.reset();
+      return true;
+    }
     return content && end(client);
   }
 
   bool exchange(TestClient& client) {
     const std::uint64_t number = ++requests_;
-    const Reply reply = client.ask(make_request(number, 'x'), no_longer_than_that());
+    const Reply reply = ask(client, make_request(number, 'x'));
     counts_.bytes_received += reply.data.size();
     switch (reply.heard) {
       case Heard::all:
@@ -82,6 +90,13 @@ class Client {
         return false;
     }
     return false;
+  }
+
+  Reply ask(TestClient& client, const std::string& request) {
+    if (habit_ != Habit::half_close) return client.ask(request, no_longer_than_that());
+    if (!client.send(request, no_longer_than_that())) return {.heard = Heard::reset, .data = {}};
+    client.half_close();
+    return client.receive(request.size(), no_longer_than_that());
   }
 
   bool end(TestClient& client) {
@@ -101,12 +116,24 @@ class Client {
   std::uint64_t requests_ = 0;
 };
 
+std::vector<Habit> habits_of(const SwarmOptions& options) {
+  std::vector<Habit> habits;
+  for (const auto& [habit, count] :
+       {std::pair(Habit::hold, options.holding), std::pair(Habit::fresh, options.fresh),
+        std::pair(Habit::half_close, options.half_closing),
+        std::pair(Habit::reset, options.resetting), std::pair(Habit::silent, options.silent)}) {
+    habits.insert(habits.end(), count, habit);
+  }
+  return habits;
+}
+
 }  // namespace
 
-ClientSwarm::ClientSwarm(const SwarmOptions& options) : counts_(options.holding + options.fresh) {
+ClientSwarm::ClientSwarm(const SwarmOptions& options)
+    : habits_(habits_of(options)), counts_(habits_.size()) {
   clients_.reserve(counts_.size());
   for (std::size_t i = 0; i < counts_.size(); ++i) {
-    const Habit habit = i < options.holding ? Habit::hold : Habit::fresh;
+    const Habit habit = habits_[i];
     mp::Process& client = clients_.emplace_back(
         [this, options, habit, i] { Client(options, habit, *told_to_leave_, counts_[i]).run(); });
     client.set_daemon(true);
@@ -123,7 +150,9 @@ ClientSwarm::~ClientSwarm() {
 
 bool ClientSwarm::wait_for_replies(std::uint64_t replies, sys::Deadline deadline) {
   std::vector<std::uint64_t> goals;
-  for (const ClientCounts& counts : counts_.all()) goals.push_back(counts.replies + replies);
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    goals.push_back(habits_[i] == Habit::silent ? 0 : counts_[i].replies + replies);
+  }
   return eventually(deadline, [&] {
     for (std::size_t i = 0; i < goals.size(); ++i) {
       const volatile std::uint64_t& now = counts_[i].replies;

@@ -30,14 +30,20 @@ struct ClientCounts {
 };
 
 enum class Habit {
-  hold,   // one connection, request after request
-  fresh,  // connect, request, reply, half-close, end of file, again
+  hold,        // one connection, request after request
+  fresh,       // connect, request, reply, half-close, end of file, again
+  half_close,  // connect, request and half-close, reply, end of file, again
+  reset,       // connect, request, reply, reset, again
+  silent,      // connect, nothing for a moment, close, again
 };
 
 struct SwarmOptions {
   std::string target;
   unsigned holding = 4;  // clients of each habit
   unsigned fresh = 4;
+  unsigned half_closing = 0;
+  unsigned resetting = 0;
+  unsigned silent = 0;
   /// Whether a client begins anew after its connection was ended by the server, or none was to be
   /// had; else it leaves.
   bool persists = true;
@@ -61,6 +67,7 @@ class ClientSwarm {
 
  private:
   mp::RawValue<std::atomic<bool>> told_to_leave_;
+  const std::vector<Habit> habits_;  // of each client
   mp::RawArray<ClientCounts> counts_;
   std::vector<mp::Process> clients_;
 };

@@ -131,7 +131,7 @@ DaemonUnderTest::DaemonUnderTest(const ModeUnderTest& mode, Arguments more)
 
 DaemonUnderTest::DaemonUnderTest(Options options)
     : control_(options.control.empty() ? directory_.path("d.sock") : options.control),
-      program_(forkechod, arguments_of(options, control_), in_own_session(options.program)) {
+      program_(options.binary.empty() ? forkechod : options.binary, arguments_of(options, control_), in_own_session(options.program)) {
   wait_until_ready();
 }
 

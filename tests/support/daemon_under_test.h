@@ -69,6 +69,7 @@ class DaemonUnderTest {
     std::vector<std::string> listen{"127.0.0.1:0"};
     std::string control;  // empty: in a directory of its own
     ProgramOptions program;
+    std::string binary = {};  // empty: forkechod
   };
   /// Throws std::runtime_error with the daemon's log when it does not come up.
   explicit DaemonUnderTest(Arguments arguments = {});

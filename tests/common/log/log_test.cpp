@@ -172,13 +172,26 @@ TEST_F(LogTest, WithoutAFileItGoesToStandardError) {
     dup2(errors.write.get(), STDERR_FILENO);
     open({});
     info("to whom it may concern");
-    return descriptor() == STDERR_FILENO ? 0 : 1;
+    return dropped() == 0 ? 0 : 1;
   });
   errors.write.reset();
   EXPECT_EQ(tests::exitcode_of(child), 0);
   char text[200] = "";
   EXPECT_GT(read(errors.read.get(), text, sizeof text - 1), 0);
   EXPECT_NE(std::string(text).find("info: to whom it may concern\n"), std::string::npos);
+}
+
+/// A reader that has stopped reading must not stop the program.
+TEST_F(LogTest, ToAPipeThatNobodyEmptiesLinesAreDroppedAndCounted) {
+  tests::Pipe errors;
+  const pid_t child = tests::start_child([&] {
+    dup2(errors.write.get(), STDERR_FILENO);
+    open({});
+    for (int i = 0; i < 100'000 && dropped() < 10; ++i) info("to nobody");
+    // The file that we were given is as it was.
+    return dropped() == 10 && (fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0 ? 0 : 1;
+  });
+  EXPECT_EQ(tests::exitcode_of(child), 0);
 }
 
 TEST_F(LogTest, ItsFileIsNotForProgramsThatAChildExecutes) {

@@ -12,6 +12,7 @@
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "tests/support/child.h"
+#include "tests/support/eventually.h"
 
 namespace forkecho::mp {
 namespace {
@@ -158,6 +159,28 @@ TEST(ReapBefore, WaitsForOneThatEndsLater) {
 
 TEST(ReapBefore, DoesNotWaitForAStranger) {
   EXPECT_FALSE(reap_before(getppid(), sys::Deadline::never()));
+}
+
+TEST(TakeStopped, TellsOnceOfEachStop) {
+  EXPECT_FALSE(take_stopped());
+  const pid_t child = tests::start_child([] {
+    for (;;) pause();
+    return 0;
+  });
+  EXPECT_TRUE(is_unreaped_child(child));
+  for (int round = 0; round < 2; ++round) {
+    kill(child, SIGSTOP);
+    std::optional<pid_t> stopped;
+    EXPECT_TRUE(
+        tests::eventually(tests::patience(), [&] { return bool(stopped = take_stopped()); }));
+    EXPECT_EQ(stopped, child);
+    EXPECT_FALSE(take_stopped());
+    kill(child, SIGCONT);
+  }
+  kill(child, SIGKILL);
+  EXPECT_EQ(tests::exitcode_of(child), -SIGKILL);
+  EXPECT_FALSE(is_unreaped_child(child));
+  EXPECT_FALSE(take_stopped());
 }
 
 }  // namespace

@@ -1,0 +1,134 @@
+// What makes forkechod_with_steps obey a test's StepBoard. Linked into that program alone.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cinttypes>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "common/mp/step.h"
+#include "tests/support/step_board.h"
+
+namespace forkecho::tests {
+namespace {
+
+StepBoard* board = nullptr;
+
+/// All mappings that are shared and can be written, but the board itself.
+void scribble(int byte) {
+  std::FILE* const maps = std::fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return;
+  char line[512];
+  while (std::fgets(line, sizeof line, maps) != nullptr) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    char rights[5] = {};
+    if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, rights) != 3) continue;
+    if (std::strcmp(rights, "rw-s") != 0 || begin == reinterpret_cast<std::uintptr_t>(board))
+      continue;
+    std::memset(reinterpret_cast<void*>(begin), byte, end - begin);
+  }
+  std::fclose(maps);
+}
+
+void exhaust_memory() {
+  constexpr std::size_t most = 512 << 20;
+  constexpr std::size_t block = 1 << 20;
+  const rlimit limit{.rlim_cur = most, .rlim_max = most};
+  setrlimit(RLIMIT_AS, &limit);
+  for (;;) std::memset(new char[block], 1, block);
+}
+
+void flood_log(int lines) {
+  const std::string_view line = "a child that has gone wrong says this again and again and again\n";
+  for (int i = 0; i < lines; ++i) {
+    if (write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+  }
+}
+
+void act(StepOrder& order) {
+  switch (order.action) {
+    case StepAction::pass:
+      break;
+    case StepAction::kill_self:
+      kill(getpid(), SIGKILL);
+      for (;;) pause();
+    case StepAction::kill_parent:
+      kill(getppid(), SIGKILL);
+      break;
+    case StepAction::kill_supervisor:
+      kill(board->supervisor, SIGKILL);
+      break;
+    case StepAction::delay:
+      usleep(static_cast<useconds_t>(order.argument.load()));
+      break;
+    case StepAction::hold:
+      while (order.argument != 0) usleep(200);
+      break;
+    case StepAction::scribble:
+      scribble(order.argument);
+      break;
+    case StepAction::crash:
+      *reinterpret_cast<volatile int*>(order.argument.load() + 8L) = 1;
+      break;
+    case StepAction::exhaust_memory:
+      exhaust_memory();
+      break;
+    case StepAction::stop_self:
+      kill(getpid(), SIGSTOP);
+      break;
+    case StepAction::stop_group:
+      kill(0, SIGSTOP);
+      break;
+    case StepAction::flood_log:
+      flood_log(order.argument);
+      break;
+  }
+}
+
+bool is_for(const StepOrder& order, const char* step) {
+  return order.step[0] == '\0' || std::strcmp(order.step.data(), step) == 0;
+}
+
+/// Takes one from a count that several processes take from.
+bool take_one(std::atomic<int>& count) {
+  int seen = count;
+  while (seen > 0) {
+    if (count.compare_exchange_weak(seen, seen - 1)) return true;
+  }
+  return false;
+}
+
+void obey(const char* step) {
+  for (StepOrder& order : board->orders) {
+    if (order.left <= 0 || !is_for(order, step)) continue;
+    if (take_one(order.skip) || !take_one(order.left)) continue;
+    order.last = getpid();
+    order.done.fetch_add(1);
+    act(order);
+  }
+}
+
+/// Before main.
+[[maybe_unused]] const bool obeying = [] {
+  const char* const path = std::getenv(step_board_variable);
+  if (path == nullptr) return false;
+  const int file = open(path, O_RDWR | O_CLOEXEC);
+  void* const mapping =
+      mmap(nullptr, sizeof(StepBoard), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (mapping == MAP_FAILED) std::abort();
+  board = static_cast<StepBoard*>(mapping);
+  board->supervisor = getpid();
+  mp::step_observer = obey;
+  return true;
+}();
+
+}  // namespace
+}  // namespace forkecho::tests
