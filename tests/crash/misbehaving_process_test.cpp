@@ -24,9 +24,9 @@ using namespace std::chrono_literals;
 
 /// Where a process of this mode has just got a client and begins to serve.
 std::string serving_step(const ModeUnderTest& mode) {
-  return mode.is_fork()    ? "acceptor.child.ready"
-         : mode.is_event() ? "event.serve.begun"
-                           : "worker.serve.begun";
+  return mode.has_acceptor() ? "acceptor.child.ready"
+         : mode.is_event()   ? "event.serve.begun"
+                             : "worker.serve.begun";
 }
 
 std::vector<ModeUnderTest> modes_with_others() {

@@ -124,6 +124,9 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
 
 /// Not even the spare one: nobody can be accepted, so nobody is lost.
 TEST_P(Shortage, WithoutAnyDescriptorClientsWaitUntilThereIsOne) {
+  if (GetParam().name == "pool_passing")
+    GTEST_SKIP()
+        << "a worker keeps a number for whom it is passed, and cannot give the client back";
   DaemonUnderTest daemon(GetParam());
   for (const pid_t pid : daemon.accepting_processes()) set_limit(pid, RLIMIT_NOFILE, 0);
   if (GetParam().is_pool() || GetParam().is_iterative()) {
@@ -263,7 +266,7 @@ TEST_P(ProcessShortage, TheDaemonGoesOnAndRecovers) {
     ASSERT_TRUE(clients.back()->send("many"));
     clients.back()->half_close();
   }
-  if (!GetParam().is_event() && !GetParam().is_iterative() && GetParam().name != "pool") {
+  if (GetParam().has_acceptor()) {
     EXPECT_TRUE(eventually(patience(), [&] {
       return daemon.log().find("pids") != std::string::npos;
     })) << daemon.log();

@@ -45,6 +45,12 @@ const std::vector<ModeUnderTest>& modes() {
       {.name = "iterative", .arguments = {"--mode", "iterative"}},
       {.name = "fork", .arguments = {"--mode", "fork"}},
       {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
+      {.name = "pool_lock",
+       .arguments = Arguments{"--mode", "pool", "--accept", "lock"} + roomy_pool},
+      {.name = "pool_passing",
+       .arguments = Arguments{"--mode", "pool", "--accept", "passing"} + roomy_pool},
+      {.name = "pool_reuseport",
+       .arguments = {"--mode", "pool", "--accept", "reuseport", "--pool-start", "8"}},
       {.name = "pool_single_use",
        .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
       {.name = "event", .arguments = {"--mode", "event"}},
@@ -68,6 +74,12 @@ std::string name_of_mode(const testing::TestParamInfo<ModeUnderTest>& info) {
 
 void PrintTo(const ModeUnderTest& mode, std::ostream* out) {
   *out << mode.name;
+}
+
+std::vector<std::string> addresses_for(const ModeUnderTest& mode, const TempDir& directory) {
+  std::vector<std::string> addresses{"127.0.0.1:0", "[::1]:0"};
+  if (!mode.has_own_queues()) addresses.push_back("unix:" + directory.path("x.sock"));
+  return addresses;
 }
 
 BooksSeen books_in(const nlohmann::json& status) {
