@@ -58,13 +58,15 @@ class LockedListeners : public ClientSource {
     // Draining, nobody waits for a client any more, so there is nothing to take turns for; and a
     // holder that is stopped would keep all the others from emptying the queue.
     if (is_draining()) return listeners_.next();
+    if (broken_) mp::leave(lock_broken);
     if (!take_turn()) {
       // Told so while it waited for its turn, it looks all the same: it may be the last one.
       if (is_draining()) return listeners_.next();
       return {.outcome = AcceptResult::Outcome::none, .client = {}};
     }
-    const Turn turn(lock_);
-    return listeners_.next();
+    AcceptResult result = listeners_.next();
+    end_turn();
+    return result;
   }
 
  private:
@@ -80,17 +82,19 @@ class LockedListeners : public ClientSource {
   /// To look whether a signal has come: waiting for a lock is not ended by one.
   static constexpr auto patience = std::chrono::milliseconds(50);
 
-  struct Turn {
-    explicit Turn(mp::Lock& taken) : lock(taken) {}
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-    // A release that fails ends the worker, and the supervisor makes another lock.
-    ~Turn() { lock.release(); }  // NOLINT(bugprone-exception-escape)
-    mp::Lock& lock;
-  };
+  /// Whoever has come is served, whatever has become of the lock.
+  void end_turn() {
+    try {
+      lock_.release();
+    } catch (const std::exception& error) {
+      log::error("the accept lock is broken: {}", error.what());
+      broken_ = true;
+    }
+  }
 
   SharedListeners listeners_;
   mp::Lock& lock_;
+  bool broken_ = false;
 };
 
 /// What an acceptor passes on. All workers wait at one end of the pipe, and the kernel gives each

@@ -295,7 +295,9 @@ void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
                  retired_ || seat.retiring ? "it was to leave anyway" : "it is replaced");
     return;
   }
-  const auto pause = backoff_.after({.killed = exit.exitcode == -SIGKILL,
+  // A lock that is none is as little its own fault as a signal from outside.
+  const bool is_victim = exit.exitcode == -SIGKILL || exit.exitcode == lock_broken;
+  const auto pause = backoff_.after({.killed = is_victim,
                                      .others_are_well = others_are_well(seat),
                                      .started_before_last = seat.started < last_early_death_});
   last_early_death_ = sys::Clock::now();

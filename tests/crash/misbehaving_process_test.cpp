@@ -31,7 +31,7 @@ std::string serving_step(const ModeUnderTest& mode) {
 
 std::vector<ModeUnderTest> modes_with_others() {
   std::vector<ModeUnderTest> modes = all_modes;
-  std::erase_if(modes, [](const ModeUnderTest& mode) { return mode.is_iterative(); });
+  std::erase_if(modes, [](const ModeUnderTest& mode) { return mode.holds_others_up(); });
   return modes;
 }
 

@@ -31,14 +31,16 @@ rlimit set_limit(pid_t pid, __rlimit_resource resource, rlim_t soft) {
   return before;
 }
 
-/// Every number below the limit is taken.
+/// Every number below the limit is taken, but for those that the process itself keeps free
+/// (standard input's).
 void leave_no_descriptor(pid_t pid) {
-  rlim_t lowest_free = 0;
-  for (const auto& [number, what] : descriptors_of(pid)) {
-    if (static_cast<rlim_t>(number) != lowest_free) break;
-    ++lowest_free;
+  const auto open = descriptors_of(pid);
+  rlim_t limit = open.empty() ? 0 : static_cast<rlim_t>(open.begin()->first);
+  for (const auto& [number, what] : open) {
+    if (static_cast<rlim_t>(number) != limit) break;
+    ++limit;
   }
-  set_limit(pid, RLIMIT_NOFILE, lowest_free);
+  set_limit(pid, RLIMIT_NOFILE, limit);
 }
 
 std::uint64_t cpu_ticks_of(const DaemonUnderTest& daemon) {
@@ -124,6 +126,7 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
 
 /// Not even the spare one: nobody can be accepted, so nobody is lost.
 TEST_P(Shortage, WithoutAnyDescriptorClientsWaitUntilThereIsOne) {
+  if (GetParam().has_own_queues()) GTEST_SKIP() << "who is in accept cannot be told by clients";
   if (GetParam().name == "pool_passing")
     GTEST_SKIP()
         << "a worker keeps a number for whom it is passed, and cannot give the client back";
@@ -287,7 +290,10 @@ TEST_P(ProcessShortage, TheDaemonGoesOnAndRecovers) {
   EXPECT_EQ(served + told, 40U);
   EXPECT_EQ(books->served, served + 1);
   EXPECT_EQ(books->fork_failed, told);
-  EXPECT_EQ(told > 0, GetParam().is_fork());
+  // Where workers wait already, it depends on the pace whether one is forked for a client.
+  if (GetParam().name != "pool_single_use") {
+    EXPECT_EQ(told > 0, GetParam().is_fork());
+  }
   EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().balance(); }))
       << testing::PrintToString(daemon.books());
   EXPECT_EQ(daemon.stop(), 0) << daemon.log();

@@ -109,8 +109,8 @@ class DaemonUnderTest {
   TempDir directory_;
   std::string control_;
   Program program_;
+  bool forks_children_;
   std::vector<std::string> targets_;
-  std::string mode_;
 };
 
 }  // namespace forkecho::tests
