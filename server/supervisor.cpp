@@ -256,6 +256,7 @@ class Supervisor {
       log::error("{}; the old one stays in use", error.what());
       return "error: " + std::string(error.what()) + "; the old one stays in use\n";
     }
+    predecessors_.tell(SIGUSR1);  // they write to the same files while they last
     log::info("the log file was opened anew; no process writes to the old one any more");
     return "ok\n";
   }
