@@ -343,6 +343,7 @@ void Run::add_open_loop(GeneratorEvidence& evidence) {
   evidence.open_loop = {.planned_rps = planned_rps(requests.scheduled),
                         .achieved_rps = achieved_rps(requests.completed),
                         .scheduled = requests.scheduled,
+                        .completed = requests.completed,
                         .shed_by_server = requests.shed - requests.shed_by_generator,
                         .shed_by_generator = requests.shed_by_generator,
                         .lag = {.p50_ns = lag->value_at_quantile(0.5),

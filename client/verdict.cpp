@@ -56,7 +56,8 @@ double milliseconds(std::uint64_t ns) {
 std::vector<std::string> own_delays(const GeneratorEvidence::OpenLoop& run) {
   std::vector<std::string> reasons;
   const double share = lag_share_limit * static_cast<double>(run.latency_p99_ns);
-  if (run.lag.p99_ns > lag_limit_ns && static_cast<double>(run.lag.p99_ns) > share) {
+  if (run.completed >= fewest_judged_requests && run.lag.p99_ns > lag_limit_ns &&
+      static_cast<double>(run.lag.p99_ns) > share) {
     reasons.push_back(
         fmt::format("generator: 1 % of the requests were sent more than {:.1f} ms later than they "
                     "could have been, "

@@ -25,6 +25,9 @@ inline constexpr double shortest_judged_s = 0.5;
 inline constexpr std::uint64_t lag_limit_ns = 1'000'000;
 inline constexpr double lag_share_limit = 0.1;
 
+/// Of fewer completed requests the 99th percentiles say nothing.
+inline constexpr std::uint64_t fewest_judged_requests = 100;
+
 /// More of the requests than this may not be shed for the generator's own reasons.
 inline constexpr double shed_limit_percent = 1;
 
@@ -56,6 +59,7 @@ struct GeneratorEvidence {
     double planned_rps = 0;  // what the schedule had
     double achieved_rps = 0;
     std::uint64_t scheduled = 0;
+    std::uint64_t completed = 0;
     std::uint64_t shed_by_server = 0;
     std::uint64_t shed_by_generator = 0;
     Lag lag{};

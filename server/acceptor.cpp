@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,21 +10,21 @@
 #include <csignal>
 #include <optional>
 #include <span>
-#include <string_view>
 
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
-#include "common/sys/raw_syscall.h"
 #include "server/access_log.h"
+#include "server/backoff.h"
 #include "server/believed_book.h"
 #include "server/child_table.h"
-#include "server/connection_title.h"
+#include "server/connection_child.h"
 #include "server/gate.h"
-#include "server/serve_connection.h"
+#include "server/pace.h"
 #include "server/shortage.h"
+#include "server/spares.h"
 
 namespace forkecho::server {
 namespace {
@@ -38,44 +39,44 @@ constexpr int accept_batch = 16;
 constexpr auto last_call_after = std::chrono::seconds(4);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
+/// Whether spares still take clients is looked at as often as this.
+constexpr auto spare_look = std::chrono::seconds(1);
+/// What an accept may take that somebody else was quicker than, where listeners wait.
+constexpr suseconds_t accept_patience_us = 10'000;
 
-pid_t supervisor_pid = 0;
-pid_t acceptor_pid = 0;
+void on_alarm(int) {}
 
-void on_finish(int) {
-  finish_current_connection();
-}
-
-/// A parent has died. The acceptor's death leaves the child to the supervisor, and its client
-/// unharmed; without a supervisor nothing may go on.
-void on_parents_death(int) {
-  const pid_t parent = getppid();
-  // Anybody can send a HUP (pkill -HUP): the acceptor may be alive.
-  if (parent != acceptor_pid && parent != supervisor_pid) _exit(mp::orphaned);
-}
-
-void set_handler(int number, void (*handler)(int)) {
+/// Every other signal is blocked since before the fork of this process, and stays so.
+void hear_alarms() {
   struct sigaction action {};
-  action.sa_handler = handler;  // no SA_RESTART: a blocked read must return
-  sigfillset(&action.sa_mask);
-  sys::check_syscall(sigaction(number, &action, nullptr), "sigaction");
+  action.sa_handler = on_alarm;  // no SA_RESTART: accept must return
+  sys::check_syscall(sigaction(SIGALRM, &action, nullptr), "sigaction");
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  sigprocmask(SIG_UNBLOCK, &alarm, nullptr);
 }
 
-/// The handlers that the children will run; the acceptor itself never unblocks signals, and reads
-/// from its signalfd also those that are ignored here (a blocked signal stays pending).
-void prepare_childrens_signals() {
-  set_handler(SIGTERM, on_finish);
-  set_handler(SIGHUP, on_parents_death);
-  for (const int ignored : {SIGPIPE, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU}) {
-    set_handler(ignored, SIG_IGN);
+/// Again and again, since the first may come before the call that it is to end.
+class Alarm {
+ public:
+  Alarm() { set(accept_patience_us); }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  ~Alarm() { set(0); }
+
+ private:
+  static void set(suseconds_t interval_us) {
+    const itimerval interval{.it_interval = {.tv_sec = 0, .tv_usec = interval_us},
+                             .it_value = {.tv_sec = 0, .tv_usec = interval_us}};
+    setitimer(ITIMER_REAL, &interval, nullptr);
   }
-}
+};
 
-/// Every signal is blocked since before the fork of this process, and stays so.
 sys::Descriptor watch_signals() {
   sigset_t watched;
   sigemptyset(&watched);
-  for (const int number : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGQUIT})
+  for (const int number : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
     sigaddset(&watched, number);
   return sys::Descriptor(
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
@@ -88,20 +89,14 @@ class Acceptor {
         listeners_(context.listeners),
         page_(context.page()),
         book_(page_.book),
-        fork_times_(page_.fork_times),
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        serve_options_{.transform = options_.transform,
-                       .timeouts = options_.timeouts,
-                       .stress = stress_word(context.pages.admission)},
-        connection_filter_(context.confinement != nullptr ? context.confinement->connection_filter()
-                                                          : nullptr) {
-    context.pages.memory().keep_from_children();
-    for (const auto& elder : context.elders) elder->memory().keep_from_children();
+        child_(context) {
+    if (has_single_use_workers(options_)) hear_alarms();
+    if (forks_ahead(options_))
+      spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
     keep_from_children(context);
-    for (const Listener& listener : listeners_) listener.keep_from_children();
-    prepare_childrens_signals();
     signals_ = watch_signals();
     page_.door.store(Door::open, std::memory_order_release);
   }
@@ -111,34 +106,52 @@ class Acceptor {
       shortage_.refresh();
       wait_for_events();
       handle_signals();
+      if (spares_) count_taken();
       reap_children();
+      if (retired_) shut_door();
       accept_connections();
+      if (spares_) keep_spares();
     }
   }
 
  private:
-  static const std::atomic<bool>* stress_word(const AdmissionMemory& memory) {
-    return memory.stress ? &**memory.stress : nullptr;
-  }
-
-  /// All that decides on admissions; the word of stress alone is for them.
+  /// The books, and all that decides on admissions; the word of stress alone is for them.
   void keep_from_children(const ProcessContext& context) {
     if (gate_.counts_sources()) sources_.emplace(slots_.size()).memory().keep_from_children();
+    context.pages.memory().keep_from_children();
     context.pages.admission.keep_from_children();
-    for (const auto& elder : context.elders) elder->admission.keep_from_children();
+    for (const auto& elder : context.elders) {
+      elder->memory().keep_from_children();
+      elder->admission.keep_from_children();
+    }
+    if (spares_) return;  // they accept
+    for (const Listener& listener : listeners_) listener.keep_from_children();
   }
 
   bool done() const {
-    const bool leaving = retired_ || (draining_ && (queue_empty_ || door_closed_));
-    return leaving && children_.size() == 0;
+    const bool over = retired_ || (draining_ && (queue_empty_ || door_closed_));
+    return over && children_.size() == 0;
   }
 
-  bool may_accept() { return !retired_ && !door_closed_ && !shortage_.lasts() && gate_.is_open(); }
+  bool leaving() const { return draining_ || retired_; }
+
+  bool may_accept() {
+    return !retired_ && !door_closed_ && !shortage_.lasts() && !spares_accept() && gate_.is_open();
+  }
+
+  /// While there are spares the clients are theirs: they wait already.
+  bool spares_accept() const {
+    return spares_ && spares_->idle() > 0 && !draining_ && !spares_fail_;
+  }
+
+  // --- Waiting
 
   void wait_for_events() {
-    std::array<pollfd, max_listeners + 1> entries;
+    std::array<pollfd, max_listeners + 2> entries;
     std::size_t count = 0;
     entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
+    if (spares_) entries[count++] = {.fd = spares_->fd(), .events = POLLIN, .revents = 0};
+    const std::size_t first_listener = count;
     // Asked once: the answer may be another a moment later, and a wait for what has happened
     // already would have no end.
     const bool accepts = may_accept();
@@ -152,7 +165,7 @@ class Acceptor {
         [&] { return poll(entries.data(), count, deadline.poll_timeout_ms()); });
     if (ready < 0) return wait_blindly();
     signals_pending_ = entries[0].revents != 0;
-    clients_wait_ = std::any_of(entries.begin() + 1, entries.begin() + count,
+    clients_wait_ = std::any_of(entries.begin() + first_listener, entries.begin() + count,
                                 [](const pollfd& e) { return e.revents != 0; });
   }
 
@@ -165,14 +178,18 @@ class Acceptor {
   Deadline wait_deadline(bool accepts) {
     Deadline deadline = shortage_.until();
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
+    if (spares_) deadline = earlier(deadline, spares_deadline());
     if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
-    if (accepts && draining_ && !queue_empty_) deadline = Deadline::after(sys::Duration::zero());
+    if (accepts && draining_ && !queue_empty_) deadline = Deadline::immediately();
     return deadline;
   }
+
+  // --- Signals
 
   void handle_signals() {
     if (finishing_) tell_children(SIGTERM);
     if (last_call_.passed()) gate_.set_closing(Closing::last_call);
+    if (leaving() && spares_) dismiss_spares();
     if (!signals_pending_) return;
     std::array<signalfd_siginfo, 16> infos;
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
@@ -193,13 +210,17 @@ class Acceptor {
         break;
       case SIGUSR1:
         retired_ = true;
-        page_.door.store(Door::shut, std::memory_order_release);
+        if (spares_) dismiss_spares();
         break;
       case SIGUSR2:
         draining_ = true;
         if (!finishing_) last_call_ = Deadline::after(last_call_after);
         finishing_ = true;
         tell_children(SIGTERM);
+        break;
+      case SIGTTIN:
+      case SIGTTOU:
+        if (spares_) grow(number == SIGTTIN ? 1 : -1);
         break;
       default:  // QUIT
         draining_ = door_closed_ = true;
@@ -208,15 +229,31 @@ class Acceptor {
     }
   }
 
+  /// Spares take clients in until they are gone.
+  void shut_door() {
+    if (!spares_ || spares_->idle() == 0) page_.door.store(Door::shut, std::memory_order_release);
+  }
+
   void tell_children(int number) const {
     // Each is an unreaped child of ours, so its pid cannot be another's.
     children_.for_each_pid([number](pid_t pid) { kill(pid, number); });
   }
 
+  // --- Children that have ended
+
+  /// A child is booked before it is reaped, and noted until it is both (scoreboard.h, Reaping):
+  /// what it came to is not lost if we are killed in between.
   void reap_children() {
     if (!children_ended_) return;
     children_ended_ = false;
-    while (const auto exit = mp::reap_any().exit) account_for(*exit);
+    while (const auto ended = mp::peek_ended()) {
+      page_.reaping.begin(ended->pid, book_);
+      account_for(*ended);
+      FORKECHO_MP_STEP("acceptor.reap.booked");
+      mp::reap_one(ended->pid);
+      FORKECHO_MP_STEP("acceptor.reap.done");
+      page_.reaping.end();
+    }
   }
 
   void account_for(const mp::Exit& exit) {
@@ -226,17 +263,33 @@ class Acceptor {
     Slot& slot = slots_[*slot_index];
     book_.bytes_in.add(believable_bytes(slot.meter.bytes_in.get()));
     book_.bytes_out.add(believable_bytes(slot.meter.bytes_out.get()));
+    const bool said_so = slot.state.load(std::memory_order_relaxed) == SlotState::serving;
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) repair_slots();
-    const Ending ending = ending_of_exitcode(exit.exitcode);
-    if (ending == Ending::crashed) warn_of_crash(exit);
     book_.reaped.add(1);
-    book_ending(
-        page_, [&] { return describe_connection(slot, AccessRole::child, outcome_of(ending)); },
-        [&] { book_.record(ending); });
+    if (had_client_of_ours(exit, said_so)) book_connection(slot, exit);
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     children_.give_back(*slot_index);
     gate_.ended(source_of_slot(*slot_index));
+  }
+
+  /// A spare that was not seen to take a client may have had one all the same.
+  bool had_client_of_ours(const mp::Exit& exit, bool said_so) {
+    if (!spares_ || !spares_->remove(exit.pid)) return true;
+    if (had_client(exit.exitcode, said_so)) {
+      book_.accepted.add(1);
+      return true;
+    }
+    if (exit.exitcode != unused_spare) tell_of_early_death(exit);
+    return false;
+  }
+
+  void book_connection(const Slot& slot, const mp::Exit& exit) {
+    const Ending ending = ending_of_exitcode(exit.exitcode);
+    if (ending == Ending::crashed) warn_of_crash(exit);
+    book_ending(
+        page_, [&] { return describe_connection(slot, AccessRole::child, outcome_of(ending)); },
+        [&] { book_.record(ending); });
   }
 
   /// A child has written where it should not have: who serves is shown as our own table has it.
@@ -247,7 +300,9 @@ class Acceptor {
     }
     children_.for_each([this](pid_t pid, std::uint32_t index) {
       slots_[index].pid.store(pid, std::memory_order_relaxed);
-      slots_[index].state.store(SlotState::serving, std::memory_order_relaxed);
+      const bool is_spare = spares_ && spares_->has(pid);
+      slots_[index].state.store(is_spare ? SlotState::idle : SlotState::serving,
+                                std::memory_order_relaxed);
     });
   }
 
@@ -265,6 +320,8 @@ class Acceptor {
     return sources_ ? (*sources_)[slot_index] : Source::uncounted;
   }
 
+  // --- Clients
+
   void accept_connections() {
     if (!clients_wait_ && !draining_) return;
     bool found = false;
@@ -281,7 +338,7 @@ class Acceptor {
 
   bool accept_one(const Listener& listener) {
     if (gate_.before_accept().verdict != Admission::Verdict::admit) return false;
-    AcceptResult accepted = listener.accept();
+    AcceptResult accepted = accept_now(listener);
     if (accepted.outcome != AcceptResult::Outcome::client) gate_.nobody_came();
     switch (accepted.outcome) {
       case AcceptResult::Outcome::client:
@@ -291,7 +348,7 @@ class Acceptor {
         take_in(std::move(accepted.client));
         return true;
       case AcceptResult::Outcome::exhausted:
-        if (accepted.error == EMFILE && spare_.give_up()) return accept_one(listener);
+        if (accepted.error == EMFILE && spare_descriptor_.give_up()) return accept_one(listener);
         shortage_.begin("cannot accept", accepted.error, "clients wait in the queue");
         return false;
       case AcceptResult::Outcome::closed:
@@ -301,6 +358,16 @@ class Acceptor {
         return false;
     }
     return false;
+  }
+
+  /// Of single-use workers the listener waits in accept, as spares shall; they, or those of another
+  /// generation, may be quicker than we are.
+  AcceptResult accept_now(const Listener& listener) const {
+    if (!has_single_use_workers(options_)) return listener.accept();
+    if (!listener.has_waiting_client())
+      return {.outcome = AcceptResult::Outcome::none, .client = {}};
+    const Alarm alarm;
+    return listener.accept();
   }
 
   void take_in(AcceptedClient client) {
@@ -315,30 +382,41 @@ class Acceptor {
   void fork_child(AcceptedClient client) {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
-    prepare(slot, client.peer);
-    const sys::Duration begun(slot.since_ns.load(std::memory_order_relaxed));
+    prepare(slot, client.peer, SlotState::serving);
     if (sources_) (*sources_)[slot_index] = gate_.source();
     FORKECHO_MP_STEP("acceptor.fork.before");
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
-    if (pid == 0) serve_in_child(client.socket.get(), slot);
+    if (pid == 0) child_.serve(client.socket.get(), slot);
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
     }
     FORKECHO_MP_STEP("acceptor.fork.after");
-    book_.forked.add(1);
-    slot.pid.store(pid, std::memory_order_relaxed);
-    children_.insert(pid, slot_index);
-    fork_times_.record(sys::Clock::now().time_since_epoch() - begun);
+    if (spares_) pace_.came(1, entered(slot));
+    enter_child(pid, slot_index);
     FORKECHO_MP_STEP("acceptor.fork.booked");
   }
 
-  static void prepare(Slot& slot, const PeerAddress& peer) {
+  void enter_child(pid_t pid, std::uint32_t slot_index) {
+    Slot& slot = slots_[slot_index];
+    const sys::Duration took = sys::Clock::now() - entered(slot);
+    book_.forked.add(1);
+    slot.pid.store(pid, std::memory_order_relaxed);
+    children_.insert(pid, slot_index);
+    page_.fork_times.record(took);
+    if (spares_) pace_.forked(took);
+  }
+
+  static sys::Clock::time_point entered(const Slot& slot) {
+    return sys::Clock::time_point(sys::Duration(slot.since_ns.load(std::memory_order_relaxed)));
+  }
+
+  static void prepare(Slot& slot, const PeerAddress& peer, SlotState state) {
     slot.peer = peer;
     slot.meter.bytes_in.set(0);
     slot.meter.bytes_out.set(0);
-    slot.connections.set(1);
-    slot.enter(SlotState::serving);
+    slot.connections.set(state == SlotState::serving ? 1 : 0);
+    slot.enter(state);
   }
 
   void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
@@ -355,31 +433,108 @@ class Acceptor {
         [&] { book_.fork_failed.add(1); });
   }
 
-  [[noreturn]] void serve_in_child(int socket, Slot& slot) {
-    FORKECHO_MP_STEP("acceptor.child.born");
-    slot.pid.store(static_cast<pid_t>(sys::raw_syscall(SYS_getpid)), std::memory_order_relaxed);
-    mp::die_with_parent(acceptor_pid, SIGHUP, supervisor_pid);
-    for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
-    show_in_title(slot.peer);
-    if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
-    mp::accept_signals();
-    FORKECHO_MP_STEP("acceptor.child.ready");
-    const Ending ending = serve_connection(socket, serve_options_, slot.meter);
-    FORKECHO_MP_STEP("acceptor.child.served");
-    for (;;) sys::raw_syscall(SYS_exit_group, static_cast<int>(ending));
+  // --- Single-use workers, forked ahead
+
+  Deadline spares_deadline() const {
+    if (leaving()) return spares_->idle() > 0 ? Deadline::after(finish_repeat) : Deadline::never();
+    if (shortage_.lasts()) return Deadline::never();
+    const bool hurried = pace_.is_hurried(sys::Clock::now());
+    return hurried ? earlier(next_look_, Deadline::at(pace_.calm_at())) : next_look_;
+  }
+
+  void count_taken() {
+    const unsigned taken = spares_->collect(slots_);
+    if (taken == 0) return;
+    book_.accepted.add(taken);
+    spares_backoff_.succeeded();
+    pace_.came(taken, sys::Clock::now());
+  }
+
+  void tell_of_early_death(const mp::Exit& exit) {
+    const bool others_are_well = book_.served.get() > 0;
+    const auto seconds =
+        spares_backoff_.after({.killed = exit.exitcode == -SIGKILL,
+                               .others_are_well = others_are_well,
+                               .started_before_last = !no_spares_before_.passed()});
+    if (seconds == Backoff::Seconds::zero()) return;
+    no_spares_before_ = Deadline::after(seconds);
+    log::error(
+        "worker {} {} before its first connection; the next is forked ahead in {} s (see the lines "
+        "above, memory and ulimit)",
+        exit.pid, describe_end(exit.exitcode), seconds.count());
+  }
+
+  /// In the time that is left by clients: those who wait are served first, by a fork each, so that
+  /// the worst that can happen to this mode is to be fork mode.
+  void keep_spares() {
+    if (leaving() || shortage_.lasts()) return;
+    look_after_spares();
+    if (clients_wait_) {
+      spares_->ran_out();
+      return;
+    }
+    if (pace_.is_hurried(sys::Clock::now()) || !no_spares_before_.passed()) return;
+    const PoolDecision decision = spares_->decide(children_.size());
+    for (unsigned i = 0; i < decision.spawn && !shortage_.lasts() && gate_.claim_place(); ++i)
+      fork_spare();
+  }
+
+  /// Once a second. Spares that were stopped wait for nobody, and would keep us from accepting.
+  void look_after_spares() {
+    if (!next_look_.passed()) return;
+    next_look_ = Deadline::after(spare_look);
+    const bool somebody_waits =
+        std::any_of(listeners_.begin(), listeners_.end(),
+                    [](const Listener& l) { return l.has_waiting_client(); });
+    spares_fail_ = somebody_waits && somebody_waited_;
+    somebody_waited_ = somebody_waits;
+    if (somebody_waits) return;
+    spares_->relax();
+    if (spares_->decide(children_.size()).retire > 0) dismiss_one_spare();
+  }
+
+  void grow(int by) {
+    spares_->grow(by);
+    if (by < 0) dismiss_one_spare();
+    next_look_ = Deadline::immediately();
+  }
+
+  void dismiss_spares() const {
+    spares_->for_each_pid([](pid_t pid) { kill(pid, SIGUSR1); });
+  }
+
+  void dismiss_one_spare() const {
+    bool done = false;
+    spares_->for_each_pid([&done](pid_t pid) { done = done || kill(pid, SIGUSR1) == 0; });
+  }
+
+  /// Its place is claimed.
+  void fork_spare() {
+    const std::uint32_t slot_index = children_.take_slot();
+    Slot& slot = slots_[slot_index];
+    prepare(slot, {}, SlotState::idle);
+    const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
+    if (pid == 0) child_.serve_next_client(slot, *spares_);
+    if (pid < 0) {
+      shortage_.begin("cannot fork a worker ahead", errno, "clients wait in the queue");
+      slot.state.store(SlotState::free, std::memory_order_relaxed);
+      children_.give_back(slot_index);
+      gate_.ended(Source::uncounted);
+      return;
+    }
+    enter_child(pid, slot_index);
+    spares_->add(pid, slot_index);
   }
 
   const Options& options_;
   const std::span<const Listener> listeners_;
   ProcessPage& page_;
   Book& book_;
-  ForkTimes& fork_times_;
   mp::RawArray<Slot>& slots_;
   Gate gate_;
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
-  const ServeOptions serve_options_;
-  const FilterProgram* const connection_filter_;  // none unless --sandbox strict
+  const ConnectionChild child_;
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -391,15 +546,23 @@ class Acceptor {
   bool door_closed_ = false;  // nobody will come any more
   Deadline last_call_ = Deadline::never();
   Shortage shortage_;
-  SpareDescriptor spare_;
+  SpareDescriptor spare_descriptor_;
+
+  std::optional<Spares> spares_;  // where workers are forked ahead
+  Pace pace_;
+  Backoff spares_backoff_;
+  Deadline no_spares_before_ = Deadline::immediately();
+  bool spares_fail_ = false;      // somebody waits, and has waited, though there are spares
+  bool somebody_waited_ = false;  // at the last look
+  Deadline next_look_ = Deadline::immediately();
 };
 
 }  // namespace
 
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
-  settle_in(context, "acceptor, one child per connection");
-  supervisor_pid = context.supervisor;
-  acceptor_pid = getpid();
+  settle_in(context, has_single_use_workers(context.options)
+                         ? "acceptor, keeps workers ahead"
+                         : "acceptor, one child per connection");
   Acceptor acceptor(context, slots);
   restrict_calls(context, Role::acceptor);
   acceptor.run();

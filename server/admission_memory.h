@@ -25,7 +25,8 @@ struct AdmissionMemory {
   /// `tables`: one for each seat, and one more, the supervisor's, for adopted children.
   AdmissionMemory(const Options& options, std::size_t tables) {
     const AdmissionOptions& admission = options.admission;
-    const bool one_each = options.mode == Mode::pool || options.mode == Mode::iterative;
+    const bool one_each =
+        (options.mode == Mode::pool || options.mode == Mode::iterative) && !forks_children(options);
     if (admission.max_per_source != 0)
       sources.emplace(tables, one_each ? 1 : options.max_connections);
     if (admission.max_per_source != 0 || admission.accept_rate != 0 ||
@@ -33,6 +34,9 @@ struct AdmissionMemory {
       words.emplace();
     if (options.timeouts.stress != sys::Duration::zero()) stress.emplace();
   }
+
+  /// The supervisor's word that all are busy; null: it never says so.
+  const std::atomic<bool>* stress_word() const { return stress ? &**stress : nullptr; }
 
   /// Children forked from now on have nothing of it but the word of stress.
   void keep_from_children() {

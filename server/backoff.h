@@ -1,12 +1,20 @@
-// Backoff: how long to wait before the next attempt to start a process that keeps dying before its
-// first connection: 2 s, doubling to 60 s. A few deaths by a signal are forgiven: they may have
-// been meant for that process alone. Pure bookkeeping; no clock.
+// Backoff: how long to wait before the next start of a process that keeps dying before its first
+// connection: 2 s, doubling to 60 s. What was done to it from outside is not its fault: of SIGKILLs
+// a few are forgiven, and all of them while others of its kind are well. Whoever was started before
+// the last death shares its misfortune, which counts once. Pure bookkeeping; no clock.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
 
 namespace forkecho::server {
+
+/// How a process ended before its first connection.
+struct EarlyDeath {
+  bool killed = false;               // by SIGKILL, which no process sends itself by a fault
+  bool others_are_well = false;      // another of its kind lives, and has proved itself
+  bool started_before_last = false;  // before the last early death
+};
 
 class Backoff {
  public:
@@ -15,11 +23,12 @@ class Backoff {
   static constexpr Seconds longest{60};
   static constexpr unsigned forgiven = 3;
 
-  /// A process ended before its first connection: the pause before the next start.
-  Seconds failed(bool by_signal = false) {
-    if (by_signal && pause_ == Seconds::zero() && ++unlucky_ <= forgiven) return Seconds::zero();
-    pause_ = pause_ == Seconds::zero() ? first : std::min(pause_ * 2, longest);
-    return pause_;
+  /// The pause before the next start; zero: none.
+  Seconds after(const EarlyDeath& death) {
+    if (death.started_before_last && (death.killed || pause_ > Seconds::zero()))
+      return Seconds::zero();
+    if (death.killed && (death.others_are_well || forgive())) return Seconds::zero();
+    return pause_ = pause_ == Seconds::zero() ? first : std::min(pause_ * 2, longest);
   }
   void succeeded() {
     pause_ = Seconds::zero();
@@ -27,6 +36,9 @@ class Backoff {
   }
 
  private:
+  /// Without end it would be a spin: somebody kills, and somebody starts.
+  bool forgive() { return pause_ == Seconds::zero() && ++unlucky_ <= forgiven; }
+
   Seconds pause_{0};
   unsigned unlucky_ = 0;
 };

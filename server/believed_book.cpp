@@ -64,7 +64,7 @@ bool BelievedBook::believe_counts(const BookTotals& growth, sys::Duration passed
   // No sum can wrap when each part is possible.
   possible = possible && next.ended() <= next.accepted &&
              next.accepted - next.ended() <= most_open_ && next.reaped <= next.forked &&
-             next.forked <= next.accepted;
+             next.forked - next.reaped <= most_open_;
   if (possible) believed_ = next;
   return possible;
 }

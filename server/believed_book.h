@@ -3,10 +3,10 @@
 //
 // Each look takes what the book has grown by since the look before, and believes it if a process
 // could have done so much in the time, and if the whole then has no more endings than connections
-// and no more connections open than there may be. What is not believed adds nothing, and the next
-// look compares with it: a book that was scribbled over once is right again from there on, but for
-// what happened between two looks. So a liar is wrong about itself, within bounds, and about nobody
-// else. The supervisor's own: not shared, not for threads.
+// and no more connections open, or children alive, than there may be. What is not believed adds
+// nothing, and the next look compares with it: a book that was scribbled over once is right again
+// from there on, but for what happened between two looks. So a liar is wrong about itself, within
+// bounds, and about nobody else. The supervisor's own: not shared, not for threads.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ constexpr std::uint64_t believable_bytes(std::uint64_t bytes) {
 
 class BelievedBook {
  public:
-  /// At most `most_open` connections may be open in it at once.
+  /// At most `most_open` connections may be open in it at once, and so many children alive.
   explicit BelievedBook(std::uint64_t most_open = 0) : most_open_(most_open) {}
 
   /// What is believed now that the book reads `claimed`.

@@ -46,7 +46,21 @@ void Book::record(Ending ending) {
   }
 }
 
+/// What is read first may be older than what is read last by as long as the reader was held up: it
+/// reads again what has changed meanwhile.
 BookTotals Book::read() const {
+  constexpr int attempts = 8;
+  BookTotals totals = read_once();
+  for (int i = 1; i < attempts; ++i) {
+    const BookTotals again = read_once();
+    const bool stood_still = again.ended() == totals.ended() && again.reaped == totals.reaped;
+    totals = again;
+    if (stood_still) break;
+  }
+  return totals;
+}
+
+BookTotals Book::read_once() const {
   BookTotals totals;
   totals.served = served.get();
   for (std::size_t i = 0; i < refused.size(); ++i) totals.refused[i] = refused[i].get();
@@ -59,6 +73,11 @@ BookTotals Book::read() const {
   totals.forked = forked.get();
   totals.accepted = accepted.get();  // last: see the head of book.h
   return totals;
+}
+
+bool had_client(int exitcode, bool said_so) {
+  if (exitcode == unused_spare) return false;
+  return said_so || ending_of_exitcode(exitcode) != Ending::crashed;
 }
 
 Ending ending_of_exitcode(int exitcode) {

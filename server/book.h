@@ -30,6 +30,13 @@ enum class Ending : int {
   crashed,  // the process serving it was killed, or failed
 };
 
+/// Exit code of a worker that was forked ahead and left without a client.
+inline constexpr int unused_spare = 120;
+
+/// Whether a child that was forked ahead, and of which nobody knows a client, had one, by its exit
+/// code and by whether it said that it serves.
+bool had_client(int exitcode, bool said_so);
+
 enum class Refusal : int { full, per_source, rate, draining };
 
 struct BookTotals {
@@ -76,6 +83,9 @@ struct Book {
   void record(Ending ending);
   void record(Refusal refusal) { refused[static_cast<std::size_t>(refusal)].add(1); }
   BookTotals read() const;
+
+ private:
+  BookTotals read_once() const;
 };
 
 /// The ending that exit code `exitcode` (Python's: -N for signal N) of a serving child stands for.

@@ -16,7 +16,7 @@
 #include "common/sys/duration.h"
 #include "common/sys/socket_address.h"
 #include "server/config_file.h"
-#include "server/confinement.h"
+#include "server/contradiction.h"
 #include "server/listener.h"
 #include "server/suggestion.h"
 
@@ -86,6 +86,14 @@ void add_mode(CLI::App& app, Texts& texts, Options& options) {
              "one of unicode, ascii, none", "unicode",
              "What the reply is: unicode: as Python's str.upper(); ascii: a-z only; none: an echo "
              "(RFC 862)");
+}
+
+void add_accept(CLI::App& app, Texts& texts, Options& options) {
+  add_parsed(app, texts, "--accept", options.accept, parse_accept,
+             "one of shared, lock, passing, reuseport", "shared",
+             "Who accepts in the pool: shared: every worker, from one queue; lock: in turns, under "
+             "a lock; passing: a process that passes connections on; reuseport: every worker, from "
+             "a queue of its own");
 }
 
 void add_pool(CLI::App& app, Options& options) {
@@ -198,6 +206,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   Options& options = command.options;
   add_listening(app, options);
   add_mode(app, texts, options);
+  add_accept(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
   add_confinement(app, texts, options.confinement);
@@ -222,8 +231,14 @@ std::string one_line(std::string text) {
 
 /// The sizes that nobody gave follow those that somebody did: a single option never contradicts a
 /// default, which differs from machine to machine.
-void fit_default_sizes(PoolSizes& sizes, const CLI::App& app) {
+void fit_default_sizes(PoolSizes& sizes, const CLI::App& app, bool is_fixed) {
   const auto given = [&app](const char* name) { return app.get_option(name)->count() > 0; };
+  if (is_fixed) {
+    if (!given("--pool-max")) sizes.max = sizes.start;
+    if (!given("--pool-max-spare")) sizes.max_spare = sizes.start;
+    if (!given("--pool-min-spare")) sizes.min_spare = sizes.start;
+    return;
+  }
   if (!given("--pool-max")) sizes.max = std::max({sizes.max, sizes.start, sizes.min_spare});
   if (!given("--pool-max-spare")) sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
   if (!given("--pool-min-spare"))
@@ -355,7 +370,8 @@ Pass parse_arguments(const std::vector<std::string>& arguments) {
   const CLI::App& verb = *app.get_subcommands().front();
   command.verb = verb_named(verb.get_name());
   command.arguments = arguments;
-  if (is_about_options(command.verb)) fit_default_sizes(command.options.pool, verb);
+  if (is_about_options(command.verb))
+    fit_default_sizes(command.options.pool, verb, command.options.accept == Accept::reuseport);
   take_stock(verb, pass);
   complete(command);
   pass.command = std::move(command);
@@ -455,37 +471,6 @@ Parsed parse_with_config(const Pass& command_line) {
 }
 
 }  // namespace
-
-std::string find_contradiction(const Options& options) {
-  const PoolSizes& pool = options.pool;
-  if (pool.max == 0) return "--pool-max 0: a pool needs a worker";
-  if (pool.min_spare == 0) return "--pool-min-spare 0: nobody would be there to accept";
-  if (pool.min_spare > pool.max_spare) return "--pool-min-spare is larger than --pool-max-spare";
-  if (pool.start > pool.max) return "--pool-start is larger than --pool-max";
-  if (pool.min_spare > pool.max) return "--pool-min-spare is larger than --pool-max";
-  if (options.admission.accept_burst != 0 && options.admission.accept_rate == 0)
-    return "--accept-burst means nothing without --accept-rate";
-  if (!options.admission.exempt.empty() && options.admission.max_per_source == 0 &&
-      options.admission.accept_rate == 0)
-    return "--exempt means nothing without --max-per-source or --accept-rate";
-  if (options.listen.size() > max_listeners)
-    return "more than " + std::to_string(max_listeners) + " --listen addresses";
-  if (const std::string wrong = find_contradiction(options.confinement, geteuid()); !wrong.empty())
-    return wrong;
-  return {};
-}
-
-std::string find_unusable(const Options& options) {
-  std::set<std::string> seen;
-  for (const std::string& text : options.listen) {
-    const sys::ResolvedAddresses resolved = sys::resolve(text);
-    if (!resolved.error.empty()) return resolved.error;
-    const std::string address = resolved.addresses.front().to_string();
-    if (!address.ends_with(":0") && !seen.insert(address).second)
-      return "--listen " + address + " is there twice";
-  }
-  return {};
-}
 
 Parsed parse_command_line(int argc, const char* const* argv) {
   return parse_command_line(std::vector<std::string>(argv, argv + argc));

@@ -45,12 +45,4 @@ struct Parsed {
 Parsed parse_command_line(int argc, const char* const* argv);
 Parsed parse_command_line(const std::vector<std::string>& arguments);
 
-/// What would keep a daemon from starting though the options are understood: addresses that cannot
-/// be resolved, or that are there twice; one line, empty when there is nothing. May ask a name
-/// server.
-std::string find_unusable(const Options& options);
-
-/// What is wrong with a combination of options, in one line; empty when nothing is.
-std::string find_contradiction(const Options& options);
-
 }  // namespace forkecho::server

@@ -79,7 +79,7 @@ class EventWorker {
         book_(page_.book),
         slot_(page_.slot),
         gate_(context, Accepting::polls, options_.max_connections),
-        stress_(context.pages.admission.stress ? &**context.pages.admission.stress : nullptr),
+        stress_(context.pages.admission.stress_word()),
         connection_slots_(slots),
         input_(chunk_size),
         scratch_(Uppercaser::max_output(chunk_size)),

@@ -86,6 +86,11 @@ Admission Gate::before_accept() {
   return may_accept(ahead_) ? Admission::admit() : ahead_;
 }
 
+bool Gate::claim_place() {
+  return closing_ == Closing::no && elders_have_shut() &&
+         (limit_ == 0 || claim(Asking::for_place, {}, limit_) < limit_);
+}
+
 void Gate::nobody_came() {
   if (!claims_ahead_) return;
   if (ahead_.verdict == Admission::Verdict::admit) give_back_place();
@@ -221,7 +226,7 @@ Deadline Gate::look_again() const {
 
 void Gate::refuse(AcceptedClient client, Refusal reason) {
   turn_away(client.socket.get());
-  const AccessRole role = options_.mode == Mode::fork ? AccessRole::acceptor : AccessRole::worker;
+  const AccessRole role = forks_children(options_) ? AccessRole::acceptor : AccessRole::worker;
   book_ending(
       page_, [&] { return describe_arrival(client.peer, role, outcome_of(reason)); },
       [&] { page_.book.record(reason); });

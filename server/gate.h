@@ -36,6 +36,9 @@ class Gate {
   /// Whether before_accept would let somebody in; claims nothing.
   bool is_open();
   void nobody_came();
+  /// For a process that is forked ahead of its client: false when there is no place for it. It is
+  /// given back by ended(Source::uncounted).
+  bool claim_place();
   /// Of a client that was accepted; sets source() where it is admitted.
   Admission decide(const PeerAddress& peer);
   /// What the client just admitted is counted by, for ended().

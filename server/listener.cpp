@@ -43,6 +43,18 @@ std::string cannot_listen(const sys::SocketAddress& address, int error) {
   return text;
 }
 
+/// Whoever shares an address lets other daemons in; whoever wants it alone is told of them. It does
+/// not listen, so that nobody can be in a queue that ends with it.
+void check_that_nobody_listens(const sys::SocketAddress& address) {
+  const sys::Descriptor probe(
+      check_syscall(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  enable(probe.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
+  if (address.family() == AF_INET6) enable(probe.get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
+  if (bind(probe.get(), address.get(), address.length()) == 0) return;
+  const int error = errno;
+  sys::throw_errno(error, cannot_listen(address, error));
+}
+
 /// Drops segments that have SYN and not ACK: the first of a handshake. On a TCP socket the filter
 /// sees the segment from its TCP header on (net/ipv4/tcp_ipv4.c, tcp_filter).
 constexpr std::array<sock_filter, 5> drop_bare_syn{{
@@ -83,12 +95,28 @@ bool out_of_resources(int error) {
 }  // namespace
 
 Listener Listener::open(const sys::SocketAddress& address, int backlog) {
+  return open(address, backlog, Sharing::no);
+}
+
+std::vector<Listener> Listener::open_queues(const sys::SocketAddress& address, int backlog,
+                                            std::size_t count) {
+  if (address.port() != 0) check_that_nobody_listens(address);
+  std::vector<Listener> queues;
+  for (std::size_t i = 0; i < count; ++i) {
+    // Where the kernel chose the port of the first, the others follow.
+    queues.push_back(open(i == 0 ? address : queues.front().address(), backlog, Sharing::queues));
+  }
+  return queues;
+}
+
+Listener Listener::open(const sys::SocketAddress& address, int backlog, Sharing sharing) {
   sys::Descriptor fd(check_syscall(socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0),
                                    "cannot open a socket for " + address.to_string()));
   if (address.is_unix()) {
     remove_stale_socket_file(address);
   } else {
     enable(fd.get(), SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
+    if (sharing == Sharing::queues) enable(fd.get(), SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT");
     switch_off_nagles_delay(fd.get());
     if (address.family() == AF_INET6) enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
   }

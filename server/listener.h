@@ -53,6 +53,12 @@ class Listener {
   /// not. Throws std::system_error whose text is fit for the user (the address in use, no
   /// permission).
   static Listener open(const sys::SocketAddress& address, int backlog);
+  /// `count` (at least 1) TCP listeners on one address, each with a queue of its own
+  /// (SO_REUSEPORT); the kernel gives a client to one of them by the hash of its address. The queue
+  /// of one that is closed is lost (unless net.ipv4.tcp_migrate_req is set): keep them all.
+  /// Throws as open; also another program of the same user that shares in the same way is refused.
+  static std::vector<Listener> open_queues(const sys::SocketAddress& address, int backlog,
+                                           std::size_t count);
   /// Takes over a socket that listens already (see is_listening_stream_socket), and sets up what it
   /// shares with those of open. Throws std::system_error.
   static Listener adopt(sys::Descriptor socket, Owner owner);
@@ -94,6 +100,8 @@ class Listener {
   void remove_path() const;
 
  private:
+  enum class Sharing { no, queues };
+  static Listener open(const sys::SocketAddress& address, int backlog, Sharing sharing);
   Listener(sys::Descriptor socket, sys::SocketAddress address, Owner owner)
       : socket_(std::move(socket)), address_(address), owner_(owner) {}
   sys::Descriptor socket_;

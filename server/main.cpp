@@ -8,6 +8,7 @@
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "server/command_line.h"
+#include "server/contradiction.h"
 #include "server/daemon.h"
 #include "server/handover.h"
 #include "server/invocation.h"

@@ -27,6 +27,28 @@ std::string_view to_string(Mode mode) {
   return "";
 }
 
+std::optional<Accept> parse_accept(std::string_view name) {
+  if (name == "shared") return Accept::shared;
+  if (name == "lock") return Accept::lock;
+  if (name == "passing") return Accept::passing;
+  if (name == "reuseport") return Accept::reuseport;
+  return std::nullopt;
+}
+
+std::string_view to_string(Accept accept) {
+  switch (accept) {
+    case Accept::shared:
+      return "shared";
+    case Accept::lock:
+      return "lock";
+    case Accept::passing:
+      return "passing";
+    case Accept::reuseport:
+      return "reuseport";
+  }
+  return "";
+}
+
 std::optional<WhenFull> parse_when_full(std::string_view name) {
   if (name == "wait") return WhenFull::wait;
   if (name == "refuse") return WhenFull::refuse;

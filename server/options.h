@@ -25,6 +25,16 @@ enum class Mode {
 std::optional<Mode> parse_mode(std::string_view name);
 std::string_view to_string(Mode mode);
 
+/// Who accepts in the pool (README, "Who accepts").
+enum class Accept {
+  shared,     // every worker, from one queue; the kernel wakes one
+  lock,       // one worker after the other, under a lock
+  passing,    // an acceptor, which passes the connections to the workers
+  reuseport,  // every worker, from a queue of its own
+};
+std::optional<Accept> parse_accept(std::string_view name);
+std::string_view to_string(Accept accept);
+
 /// What happens to a connection that would exceed --max-connections.
 enum class WhenFull {
   wait,    // it stays in the kernel's backlog until there is room
@@ -39,6 +49,7 @@ struct PoolSizes {
   unsigned min_spare;
   unsigned max_spare;
   unsigned max;
+  bool operator==(const PoolSizes&) const = default;
 };
 /// The defaults for a machine with `processors` (at least 1).
 PoolSizes default_pool_sizes(unsigned processors);
@@ -87,6 +98,7 @@ struct Options {
   std::vector<std::string> listen{"127.0.0.1:9001"};
   Mode mode = Mode::fork;
   PoolSizes pool{};
+  Accept accept = Accept::shared;
   int backlog = 4096;
   std::uint64_t connections_per_worker_life = 0;  // 0: no limit
   std::uint64_t life_jitter = 0;                  // a life is shortened by a random 0..life_jitter
@@ -107,6 +119,29 @@ struct Options {
   std::vector<std::string> command_line;
   std::string config;  // path of the configuration file that it names; empty: none
 };
+
+/// A pool whose workers serve one connection each and are forked ahead: an acceptor keeps them.
+inline bool has_single_use_workers(const Options& options) {
+  return options.mode == Mode::pool && options.connections_per_worker_life == 1;
+}
+/// Acceptors fork a child for each connection, or ahead of it.
+inline bool forks_children(const Options& options) {
+  return options.mode == Mode::fork || has_single_use_workers(options);
+}
+/// Whom a child is forked for is not known ahead: limits that depend on who comes, or when, leave
+/// it to the acceptor to look at each client first.
+inline bool forks_ahead(const Options& options) {
+  return has_single_use_workers(options) && options.admission.max_per_source == 0 &&
+         options.admission.accept_rate == 0;
+}
+/// A pool in which an acceptor passes connections on to the workers.
+inline bool passes_connections(const Options& options) {
+  return options.mode == Mode::pool && options.accept == Accept::passing;
+}
+/// A pool in which each worker has listeners of its own, one for each address.
+inline bool has_listeners_of_their_own(const Options& options) {
+  return options.mode == Mode::pool && options.accept == Accept::reuseport;
+}
 
 /// Where the control socket lies when nobody says: under /run/forkecho for root, else under
 /// $XDG_RUNTIME_DIR/forkecho, else under /tmp/forkecho-UID.

@@ -4,6 +4,16 @@
 
 namespace forkecho::server {
 
+PoolSizes grown_sizes(PoolSizes sizes, int more) {
+  const auto moved = [&](unsigned bound) {
+    return static_cast<unsigned>(
+        std::clamp<long>(static_cast<long>(bound) + more, 1L, static_cast<long>(sizes.max)));
+  };
+  sizes.min_spare = moved(sizes.min_spare);
+  sizes.max_spare = moved(sizes.max_spare);
+  return sizes;
+}
+
 PoolDecision decide_pool_size(const PoolState& state, const PoolSizes& sizes) {
   const unsigned total = state.idle + state.busy + state.retiring;
   if (state.idle > sizes.max_spare) return {.spawn = 0, .retire = 1, .next_burst = 1};

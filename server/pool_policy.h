@@ -22,6 +22,10 @@ struct PoolDecision {
   bool operator==(const PoolDecision&) const = default;
 };
 
+/// The spare workers to keep after `more` TTIN beyond the TTOU (it may be negative): both bounds
+/// move by one for each, within 1 and sizes.max.
+PoolSizes grown_sizes(PoolSizes sizes, int more);
+
 /// A burst never exceeds this many forks at once, as in Apache (MAX_SPAWN_RATE).
 inline constexpr unsigned largest_burst = 32;
 

@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <random>
 #include <string_view>
 
@@ -14,6 +12,7 @@
 #include "common/mp/step.h"
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
+#include "server/client_source.h"
 #include "server/connection_title.h"
 #include "server/gate.h"
 #include "server/serve_connection.h"
@@ -48,16 +47,15 @@ class PoolWorker {
  public:
   explicit PoolWorker(const ProcessContext& context)
       : options_(context.options),
-        listeners_(context.listeners),
+        source_(make_client_source(context)),
         gate_(context, Accepting::blocks, limit_of(options_)),
         door_(context.page().door),
         page_(context.page()),
         book_(page_.book),
         slot_(context.page().slot),
-        serve_options_{
-            .transform = options_.transform,
-            .timeouts = options_.timeouts,
-            .stress = context.pages.admission.stress ? &**context.pages.admission.stress : nullptr},
+        serve_options_{.transform = options_.transform,
+                       .timeouts = options_.timeouts,
+                       .stress = context.pages.admission.stress_word()},
         life_(choose_life(options_)) {
     install_worker_signals(finish_current_connection);
     slot_.pid.store(getpid(), std::memory_order_relaxed);
@@ -90,27 +88,14 @@ class PoolWorker {
       wait_for_gate();
       if (retired()) return {};
     }
-    if (listeners_.size() > 1) wait_for_any();
-    for (const Listener& listener : listeners_) {
-      AcceptResult accepted = listener.accept();
-      if (accepted.outcome == AcceptResult::Outcome::client) {
-        FORKECHO_MP_STEP("worker.accept.taken");
-        book_.accepted.add(1);
-        return std::move(accepted.client);
-      }
-      if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
-      closed = closed || accepted.outcome == AcceptResult::Outcome::closed;
+    AcceptResult accepted = source_->next();
+    if (accepted.outcome == AcceptResult::Outcome::client) {
+      FORKECHO_MP_STEP("worker.accept.taken");
+      book_.accepted.add(1);
     }
-    return {};
-  }
-
-  void wait_for_any() const {
-    std::array<pollfd, max_listeners> entries;
-    nfds_t count = 0;
-    for (const Listener& listener : listeners_) {
-      entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
-    }
-    poll(entries.data(), count, current_wish() >= Wish::drain ? 0 : -1);
+    if (accepted.outcome == AcceptResult::Outcome::exhausted) pause(accepted.error);
+    closed = accepted.outcome == AcceptResult::Outcome::closed;
+    return std::move(accepted.client);
   }
 
   /// A signal ends the pause.
@@ -178,7 +163,7 @@ class PoolWorker {
   }
 
   const Options& options_;
-  const std::span<const Listener> listeners_;
+  const std::unique_ptr<ClientSource> source_;
   Gate gate_;
   std::atomic<Door>& door_;
   ProcessPage& page_;
@@ -196,7 +181,7 @@ class PoolWorker {
 void run_pool_worker(const ProcessContext& context) {
   settle_in(context, "worker");
   PoolWorker worker(context);
-  restrict_calls(context, Role::worker);
+  restrict_calls(context, context.passing != nullptr ? Role::passed_worker : Role::worker);
   worker.run();
 }
 

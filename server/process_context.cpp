@@ -57,13 +57,15 @@ void settle_in(const CommonContext& context, std::string_view title) {
   for (const Listener& listener : context.listeners) kept.push_back(listener.fd());
   use_access_relay();
   if (has_access_log()) kept.push_back(access_log_descriptor());
+  if (context.pipe >= 0) kept.push_back(context.pipe);
   close_all_but(std::move(kept));
 }
 
 void settle_in(const ProcessContext& context, std::string_view title) {
   settle_in(CommonContext{.listeners = context.listeners,
                           .supervisor = context.supervisor,
-                          .confinement = context.confinement},
+                          .confinement = context.confinement,
+                          .pipe = context.passing != nullptr ? context.passing->fileno() : -1},
             title);
   log::count_losses_in(context.page().log_lost);
   auto& memory = context.pages.memory();
@@ -79,6 +81,11 @@ void settle_in(const ProcessContext& context, std::string_view title) {
 
 void restrict_calls(const ProcessContext& context, Role role) {
   if (context.confinement != nullptr) context.confinement->restrict_calls(role);
+}
+
+std::string describe_end(int exitcode) {
+  return exitcode < 0 ? "was ended by signal " + std::to_string(-exitcode)
+                      : "ended with exit code " + std::to_string(exitcode);
 }
 
 }  // namespace forkecho::server

@@ -5,8 +5,11 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "common/mp/connection.h"
+#include "common/mp/lock.h"
 #include "common/mp/raw_shared.h"
 #include "server/confinement.h"
 #include "server/elders.h"
@@ -24,7 +27,10 @@ struct ProcessContext {
   std::size_t page_index;  // of `pages`: the one that this process writes
   unsigned peers;          // processes of the same kind that share the limits, this one included
   pid_t supervisor;
-  Elders elders = {};                        // the pages of older generations that still serve
+  mp::Lock* accept_lock = nullptr;    // a worker's, with --accept lock
+  mp::Connection* passing = nullptr;  // with --accept passing: the end of the pipe that it uses
+  Elders elders = {};                 // the pages of older generations that still serve
+  int grown = 0;                      // workers to keep ahead beyond --pool-min-spare (TTIN, TTOU)
   const Confinement* confinement = nullptr;  // none: as the supervisor
 
   ProcessPage& page() const { return pages[page_index]; }
@@ -35,6 +41,7 @@ struct CommonContext {
   std::span<const Listener> listeners;
   pid_t supervisor;
   const Confinement* confinement = nullptr;  // nullptr: none
+  int pipe = -1;                             // a descriptor more to keep; -1: none
 };
 
 /// As below, for a process without a page of its own: memory is the caller's affair.
@@ -58,5 +65,8 @@ void restrict_calls(const ProcessContext& context, Role role);
 /// Exit codes of acceptors and workers.
 inline constexpr int planned_end = 0;    // a full life, retired, or drained
 inline constexpr int setup_failed = 71;  // could not settle in
+inline constexpr int lock_broken = 72;   // a worker's: the accept lock is no lock any more
+/// For the log: "ended with exit code 71", "was ended by signal 9". `exitcode` is Python's.
+std::string describe_end(int exitcode);
 
 }  // namespace forkecho::server

@@ -10,6 +10,7 @@
 #include "server/acceptor.h"
 #include "server/access_log.h"
 #include "server/event_worker.h"
+#include "server/passer.h"
 #include "server/pool_worker.h"
 
 namespace forkecho::server {
@@ -26,9 +27,26 @@ std::size_t seat_count(const Options& options) {
     case Mode::pool:
       break;
   }
+  if (has_single_use_workers(options)) return 1;
+  if (has_listeners_of_their_own(options)) return options.pool.start;
   const std::size_t most = std::min<std::size_t>(options.pool.max, options.max_connections);
   // One more, to find all the others busy and turn its client away.
   return options.when_full == WhenFull::refuse ? most + 1 : most;
+}
+
+/// A fault of its own, unlike a signal from outside.
+bool may_have_written_anywhere(int exitcode) {
+  switch (exitcode) {
+    case lock_broken:
+    case -SIGSEGV:
+    case -SIGBUS:
+    case -SIGABRT:
+    case -SIGILL:
+    case -SIGFPE:
+      return true;
+    default:
+      return false;
+  }
 }
 
 /// Connections that one process may have open, with some that it has just accepted.
@@ -39,19 +57,11 @@ std::uint64_t most_open(const Options& options) {
 /// After the system refused a process to the supervisor.
 constexpr auto refused_pause = std::chrono::seconds(1);
 
-const char* kind_of(Mode mode) {
-  return mode == Mode::fork ? "acceptor" : "worker";
-}
-
-Role role_in(Mode mode) {
-  return mode == Mode::fork    ? Role::acceptor
-         : mode == Mode::event ? Role::event_worker
-                               : Role::worker;
-}
-
-std::string describe(const mp::Exit& exit) {
-  return exit.exitcode < 0 ? "was ended by signal " + std::to_string(-exit.exitcode)
-                           : "ended with exit code " + std::to_string(exit.exitcode);
+/// Of those who serve, or whose children do.
+Role role_of(const Options& options) {
+  if (forks_children(options)) return Role::acceptor;
+  if (options.mode == Mode::event) return Role::event_worker;
+  return passes_connections(options) ? Role::passed_worker : Role::worker;
 }
 
 void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
@@ -60,8 +70,10 @@ void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
       return run_acceptor(context, *slots);
     case Mode::event:
       return run_event_worker(context, slots);
-    case Mode::iterative:
     case Mode::pool:
+      if (has_single_use_workers(context.options)) return run_acceptor(context, *slots);
+      return run_pool_worker(context);
+    case Mode::iterative:
       return run_pool_worker(context);
   }
 }
@@ -73,28 +85,37 @@ ProcessTree::ProcessTree(std::shared_ptr<const Options> options,
     : options_(std::move(options)),
       listeners_(listeners),
       confinement_(options_->confinement),
-      seats_(seat_count(*options_)),
+      means_(*options_),
+      seats_(seat_count(*options_) + (means_.has_pipe() ? 1 : 0)),
       pages_(std::make_shared<GenerationPages>(seats_.size() + 1, *options_)),
       elders_(std::move(elders)),
-      not_before_(sys::Deadline::after(sys::Duration::zero())) {}
-
-/// How many may sit here now: an older tree's connections count where each has a process.
-unsigned ProcessTree::places() const {
-  const auto all = static_cast<unsigned>(seats_.size());
-  return serves_one_each() ? all - std::min(taken_, all) : all;
+      not_before_(sys::Deadline::after(sys::Duration::zero())) {
+  seats_.back().passes = means_.has_pipe();
 }
 
-PoolSizes ProcessTree::sizes() const {
-  PoolSizes sizes = options_->pool;
-  sizes.max = places();
-  sizes.min_spare = std::min(sizes.min_spare, sizes.max);
-  sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
-  return sizes;
+/// How many may sit here now and serve: an older tree's connections count where each has a process,
+/// unless each of ours has a queue to empty.
+unsigned ProcessTree::places() const {
+  const auto all = static_cast<unsigned>(seats_.size() - (means_.has_pipe() ? 1 : 0));
+  const bool shares = serves_one_each() && !has_listeners_of_their_own(*options_);
+  return shares ? all - std::min(taken_, all) : all;
+}
+
+std::size_t ProcessTree::child_limit() const {
+  return is_pool() ? std::min<std::size_t>(options_->pool.max, options_->max_connections)
+                   : options_->max_connections;
+}
+
+std::span<const Listener> ProcessTree::listeners_of(const Seat& seat) const {
+  if (!has_listeners_of_their_own(*options_)) return listeners_;
+  const std::size_t each = options_->listen.size();
+  return listeners_.subspan(index_of(seat) * each, each);
 }
 
 void ProcessTree::start(unsigned taken) {
   taken_ = taken;
-  spawn(is_pool() ? std::min(options_->pool.start, places()) : places());
+  spawn(is_sized() ? std::min(options_->pool.start, places()) : places());
+  keep_passing();
 }
 
 ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
@@ -104,12 +125,14 @@ ProcessTree::Seat* ProcessTree::seat_of(pid_t pid) {
 }
 
 ProcessTree::Seat* ProcessTree::free_seat() {
-  return seat_of(0);
+  const auto found = std::find_if(seats_.begin(), seats_.end(),
+                                  [](const Seat& s) { return s.pid == 0 && !s.passes; });
+  return found == seats_.end() ? nullptr : &*found;
 }
 
 unsigned ProcessTree::seated() const {
-  return static_cast<unsigned>(
-      std::count_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; }));
+  return static_cast<unsigned>(std::count_if(
+      seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0 && !s.passes; }));
 }
 
 bool ProcessTree::is_serving(const Seat& seat) const {
@@ -118,7 +141,7 @@ bool ProcessTree::is_serving(const Seat& seat) const {
 
 const BookTotals& ProcessTree::book_of(const Seat& seat) const {
   BookTotals claimed = read_page(page_of(seat));
-  if (options_->mode != Mode::fork) claimed.forked = claimed.reaped = 0;  // those are ours to count
+  if (!forks_children()) claimed.forked = claimed.reaped = 0;  // those are ours to count
   return seat.book.look(claimed, sys::Clock::now());
 }
 
@@ -127,7 +150,7 @@ void ProcessTree::tell_of_lies(const Seat& seat) const {
   log::error(
       "{} {} wrote figures into its books that cannot be; they were left out of the totals (a bug, "
       "or an attack: see its end above)",
-      kind_of(options_->mode), seat.pid);
+      kind_of(seat), seat.pid);
 }
 
 void ProcessTree::spawn(unsigned count) {
@@ -140,8 +163,7 @@ void ProcessTree::spawn(unsigned count) {
 
 void ProcessTree::occupy(Seat& seat) {
   try {
-    if (options_->mode == Mode::fork || (options_->mode == Mode::event && has_access_log()))
-      seat.slots = std::make_unique<mp::RawArray<Slot>>(options_->max_connections);
+    if (keeps_slots()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
     start_process(seat);
   } catch (const std::exception& error) {  // no process, no memory
     seat.process.reset();
@@ -149,27 +171,32 @@ void ProcessTree::occupy(Seat& seat) {
     // Soon again, and with the same pause always: an attempt costs little, and clients wait.
     not_before_ = sys::Deadline::after(refused_pause);
     log::error("cannot start a {}: {} (see ulimit -u, memory, and the cgroup's pids)",
-               kind_of(options_->mode), error.what());
+               kind_of(seat), error.what());
     return;
   }
   if (seat.slots) seat.slots->memory().keep_from_children();  // from all but this one
   seat.pid = *seat.process->pid();
   seat.retiring = false;
+  seat.evict_at = sys::Deadline::never();
   seat.started = sys::Clock::now();
   seat.book = BelievedBook(most_open(*options_));
-  if (options_->mode != Mode::fork) ++closed_.forked;
+  if (!forks_children() && !seat.passes) ++closed_.forked;
 }
 
 void ProcessTree::start_process(Seat& seat) {
-  const ProcessContext context{.options = *options_,
-                               .listeners = listeners_,
-                               .pages = *pages_,
-                               .page_index = index_of(seat),
-                               .peers = static_cast<unsigned>(seats_.size()),
-                               .supervisor = getpid(),
-                               .elders = elders_,
-                               .confinement = &confinement_};
-  seat.process.emplace([context, slots = seat.slots.get()] { run_process(context, slots); });
+  ProcessContext context{.options = *options_,
+                         .listeners = listeners_of(seat),
+                         .pages = *pages_,
+                         .page_index = index_of(seat),
+                         .peers = static_cast<unsigned>(seats_.size()),
+                         .supervisor = getpid(),
+                         .elders = elders_,
+                         .grown = grown_,
+                         .confinement = &confinement_};
+  means_.equip(context, seat.passes);
+  seat.process.emplace([context, slots = seat.slots.get(), passes = seat.passes] {
+    passes ? run_passer(context) : run_process(context, slots);
+  });
   seat.process->detach();  // it dies with the supervisor by itself (settle_in)
   seat.process->keep_signals_blocked();
   seat.process->keep_stdin();  // nobody reads it, and a single-use worker starts the faster
@@ -183,21 +210,21 @@ bool ProcessTree::take_ended(pid_t pid) {
   }
   if (orphans_.empty()) return false;
   reap_orphans();
-  return mp::peek_ended() != pid;
+  const auto next = mp::peek_ended();
+  return !next || next->pid != pid;
 }
 
 void ProcessTree::reap() {
-  while (const auto pid = mp::peek_ended()) {
-    if (!take_ended(*pid)) mp::reap_one(*pid);
+  while (const auto ended = mp::peek_ended()) {
+    if (!take_ended(ended->pid)) mp::reap_one(ended->pid);
   }
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
-  const BookTotals book = book_of(seat);
-  // One that lived as long as the first pause would be cannot make us spin.
-  const bool lived_long = sys::Clock::now() - seat.started >= Backoff::first;
-  note_failure(seat, exit, book.accepted > 0 || lived_long);
+  note_failure(seat, exit);
   close_book(seat);
+  if (means_.has_lock() && may_have_written_anywhere(exit.exitcode))
+    renew_lock("a worker crashed, and may have written over it");
   if (exit.exitcode == planned_end && !seat.retiring && !retired_) ++to_replace_;
   seat.process.reset();
   seat.pid = 0;
@@ -210,16 +237,18 @@ void ProcessTree::close_book(Seat& seat) {
   const BookTotals book = book_of(seat);
   tell_of_lies(seat);
   closed_ += book;
-  if (options_->mode == Mode::fork) {
+  const pid_t half_reaped = settle_reaping(page.reaping, book);
+  if (forks_children()) {
     orphans_.push_back({.group = seat.pid,
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
+                        .booked = half_reaped,
                         .slots = std::move(seat.slots)});
     adopt_sources(orphans_.back());
     reap_orphans();
   } else {
     closed_.crashed += book.active();
-    ++closed_.reaped;
+    if (!seat.passes) ++closed_.reaped;
     write_lost_connections(book.active(), seat.slots ? seat.slots->all() : std::span(&page.slot, 1),
                            AccessRole::worker, page.journal.meter_before);
     seat.slots.reset();
@@ -230,25 +259,54 @@ void ProcessTree::close_book(Seat& seat) {
   std::construct_at(&page);
 }
 
-void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself) {
+/// The child that a dead acceptor had booked, and perhaps not reaped; 0 when there is none. What it
+/// had begun to book is undone: the child is ours to book.
+pid_t ProcessTree::settle_reaping(const Reaping& reaping, const BookTotals& book) {
+  const pid_t pid = reaping.pid.load(std::memory_order_acquire);
+  if (pid == 0) return 0;
+  if (book.ended() > reaping.ended.get()) return pid;
+  // What a process gone wrong has written is no reason to have less than nothing.
+  closed_.bytes_in -= book.bytes_in - std::min(book.bytes_in, reaping.bytes_in.get());
+  closed_.bytes_out -= book.bytes_out - std::min(book.bytes_out, reaping.bytes_out.get());
+  return 0;
+}
+
+/// It has had a client; or lived as long as the first pause would be, and cannot make us spin.
+bool ProcessTree::has_proved_itself(const Seat& seat) const {
+  return book_of(seat).accepted > 0 || page_of(seat).slot.connections.get() > 0 ||
+         sys::Clock::now() - seat.started >= Backoff::first;
+}
+
+bool ProcessTree::others_are_well(const Seat& dead) const {
+  return std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
+    return &seat != &dead && seat.passes == dead.passes && seat.pid != 0 && has_proved_itself(seat);
+  });
+}
+
+void ProcessTree::note_failure(const Seat& seat, const mp::Exit& exit) {
   if (exit.exitcode == planned_end || killing_) {
     backoff_.succeeded();
     return;
   }
-  if (has_proved_itself || retired_) {
+  const std::string end = describe_end(exit.exitcode);
+  if (has_proved_itself(seat) || retired_ || seat.retiring) {
     backoff_.succeeded();
-    log::warning("{} {} {}; {}", kind_of(options_->mode), seat.pid, describe(exit),
-                 retired_ ? "it was to leave anyway" : "it is replaced");
+    log::warning("{} {} {}; {}", kind_of(seat), seat.pid, end,
+                 retired_ || seat.retiring ? "it was to leave anyway" : "it is replaced");
     return;
   }
-  // Started before the pause began: the same misfortune, and no reason for a longer one.
-  if (!not_before_.passed()) return;
-  const auto pause = backoff_.failed(exit.exitcode < 0);
+  // A lock that is none is as little its own fault as a signal from outside.
+  const bool is_victim = exit.exitcode == -SIGKILL || exit.exitcode == lock_broken;
+  const auto pause = backoff_.after({.killed = is_victim,
+                                     .others_are_well = others_are_well(seat),
+                                     .started_before_last = seat.started < last_early_death_});
+  last_early_death_ = sys::Clock::now();
+  if (pause == Backoff::Seconds::zero()) return;
   not_before_ = sys::Deadline::after(pause);
   log::error(
       "{} {} {} before its first connection; the next start is in {} s (see the lines above, "
       "memory and ulimit)",
-      kind_of(options_->mode), seat.pid, describe(exit), pause.count());
+      kind_of(seat), seat.pid, end, pause.count());
 }
 
 void ProcessTree::reap_orphans() {
@@ -272,6 +330,13 @@ void ProcessTree::reap_orphans() {
     }
   });
   publish_adopted();
+}
+
+/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
+/// to wait. Those who serve do not mind.
+void ProcessTree::dismiss_orphaned_spares() const {
+  if (!has_single_use_workers(*options_)) return;
+  for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
 }
 
 /// Others see in our page what no living acceptor's page shows.
@@ -299,74 +364,59 @@ void ProcessTree::forget_source(const Slot& slot) {
 
 void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   const Ending ending = ending_of_exitcode(exit.exitcode);
+  const bool is_booked = exit.pid == orphans.booked;
+  bool said_so = !has_single_use_workers(*options_);
   AccessEntry entry = describe_arrival({}, AccessRole::child, outcome_of(ending));
   for (Slot& slot : orphans.slots->all()) {
     if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
+    said_so = said_so || slot.state.load(std::memory_order_acquire) == SlotState::serving;
     entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
     forget_source(slot);
-    closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
-    closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
+    if (!is_booked) {
+      closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
+      closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
+    }
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
     break;
   }
-  if (orphans.open > 0) {
-    --orphans.open;
-    closed_.add_ending(ending);
-    write_access_line(entry);
-  }
+  if (!is_booked && had_client(exit.exitcode, said_so)) book_orphan(orphans, ending, entry);
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
     ++closed_.reaped;
   }
 }
 
+void ProcessTree::book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry) {
+  // Forked ahead, it took its client after its acceptor's last look.
+  if (orphans.open == 0 && has_single_use_workers(*options_)) {
+    ++closed_.accepted;
+    ++orphans.open;
+  }
+  if (orphans.open == 0) return;
+  --orphans.open;
+  closed_.add_ending(ending);
+  write_access_line(entry);
+}
+
 void ProcessTree::maintain(unsigned taken) {
   taken_ = taken;
+  dismiss_orphaned_spares();
   if (retired_) {
     // Again: a worker's may have come between its check and its wait.
     tell(SIGUSR1, 0);
-  } else if (is_pool()) {
-    resize_pool();
-  } else {
-    replace_dead();
+    empty_pipe();
+    return;
   }
+  is_sized() ? resize_pool() : replace_dead();
+  keep_passing();
+  watch_for_stall();
 }
 
 void ProcessTree::replace_dead() {
   const unsigned wanted = places();
   const unsigned there = seated();
   if (there < wanted) spawn(wanted - there);
-}
-
-PoolState ProcessTree::pool_state() const {
-  PoolState state{.idle = 0, .busy = 0, .retiring = 0, .replace = to_replace_, .burst = burst_};
-  for (const Seat& seat : seats_) {
-    if (seat.pid == 0) continue;
-    ++(seat.retiring ? state.retiring : is_serving(seat) ? state.busy : state.idle);
-  }
-  return state;
-}
-
-void ProcessTree::resize_pool() {
-  for (const Seat& seat : seats_) {
-    if (seat.retiring)
-      kill(seat.pid, SIGUSR1);  // again: the first may have come between check and wait
-  }
-  const PoolDecision decision = decide_pool_size(pool_state(), sizes());
-  to_replace_ = 0;
-  burst_ = decision.next_burst;
-  spawn(decision.spawn);
-  if (decision.retire > 0) retire_one();
-}
-
-void ProcessTree::retire_one() {
-  const auto idle = std::find_if(seats_.rbegin(), seats_.rend(), [this](const Seat& seat) {
-    return seat.pid != 0 && !seat.retiring && !is_serving(seat);
-  });
-  if (idle == seats_.rend()) return;
-  idle->retiring = true;
-  kill(idle->pid, SIGUSR1);
 }
 
 void ProcessTree::retire_all() {
@@ -399,20 +449,45 @@ void ProcessTree::forget_elder(const std::shared_ptr<GenerationPages>& pages) {
   std::erase(elders_, pages);
 }
 
+bool ProcessTree::somebody_waits() const {
+  return std::any_of(listeners_.begin(), listeners_.end(),
+                     [](const Listener& l) { return l.has_waiting_client(); });
+}
+
 void ProcessTree::maintain_drain(unsigned taken) {
   taken_ = taken;
-  if (retired_) return;
-  const bool somebody_waits = std::any_of(listeners_.begin(), listeners_.end(),
-                                          [](const Listener& l) { return l.has_waiting_client(); });
-  if (!somebody_waits) return;
+  dismiss_orphaned_spares();
+  empty_pipe();
+  if (retired_ || !somebody_waits()) return;
+  if (has_listeners_of_their_own(*options_)) return empty_own_queues();
+  if (means_.has_pipe()) return keep_passing();
   const PoolState state = pool_state();
-  const bool will_be_served = is_pool() ? state.idle > 0 : seated() > 0;
-  if (!will_be_served) spawn(1);
+  const bool will_be_served = is_sized() ? state.idle > 0 : seated() > 0;
+  const bool stalls =
+      is_sized() &&
+      stall_.look(
+          {.clients_wait = true, .somebody_is_free = state.idle > 0, .accepted = totals().accepted},
+          sys::Clock::now());
+  if (!will_be_served || stalls) spawn(1);
+}
+
+/// Each is emptied by whoever has it.
+void ProcessTree::empty_own_queues() {
+  for (Seat& seat : seats_) {
+    const auto queues = listeners_of(seat);
+    const bool needed =
+        seat.pid == 0 && std::any_of(queues.begin(), queues.end(),
+                                     [](const Listener& l) { return l.has_waiting_client(); });
+    if (needed && not_before_.passed()) occupy(seat);
+  }
 }
 
 void ProcessTree::tell(int signal, int orphans_signal) {
+  // Workers would leave an acceptor alone with those whom it has yet to pass on.
+  const bool workers_stay = (signal == SIGUSR1 || signal == SIGTERM) && means_.has_pipe() &&
+                            (seats_.back().pid != 0 || means_.somebody_in_pipe());
   for (const Seat& seat : seats_) {
-    if (seat.pid != 0) kill(seat.pid, signal);
+    if (seat.pid != 0 && (seat.passes || !workers_stay)) kill(seat.pid, signal);
   }
   if (orphans_signal == 0) return;
   // A group in orphans_ has members, else reap_orphans had dropped it: its number is not another's.
@@ -430,7 +505,9 @@ void ProcessTree::kill_all() {
 }
 
 bool ProcessTree::empty() const {
-  return seated() == 0 && orphans_.empty();
+  const bool nobody_sits =
+      std::all_of(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid == 0; });
+  return nobody_sits && orphans_.empty() && (killing_ || !means_.somebody_in_pipe());
 }
 
 BookTotals ProcessTree::totals() const {
@@ -444,12 +521,33 @@ BookTotals ProcessTree::totals() const {
 ChildCounts ProcessTree::children() const {
   const BookTotals all = totals();
   const std::uint64_t alive = all.forked - all.reaped;
-  if (options_->mode == Mode::fork)
-    return {.forked = all.forked, .reaped = all.reaped, .idle = 0, .busy = alive};
   std::uint64_t busy = 0;
-  for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
-  busy = std::min(busy, alive);
+  if (forks_children()) {
+    busy = alive - std::min(alive, idle_children());
+  } else {
+    for (const Seat& seat : seats_) busy += seat.pid != 0 && is_serving(seat);
+    busy = std::min(busy, alive);
+  }
   return {.forked = all.forked, .reaped = all.reaped, .idle = alive - busy, .busy = busy};
+}
+
+/// Of those that were forked ahead; by what they say.
+std::uint64_t ProcessTree::idle_children() const {
+  if (!is_pool()) return 0;
+  std::uint64_t idle = 0;
+  for_each_slot([&idle](const Slot& slot) {
+    idle += slot.state.load(std::memory_order_relaxed) == SlotState::idle;
+  });
+  return idle;
+}
+
+std::vector<std::uint64_t> ProcessTree::served_by_each() const {
+  std::vector<std::uint64_t> served;
+  if (forks_children()) return served;
+  for (const Seat& seat : seats_) {
+    if (seat.pid != 0 && !seat.passes) served.push_back(page_of(seat).slot.connections.get());
+  }
+  return served;
 }
 
 void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) const {
@@ -463,7 +561,7 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
   };
   for (const Seat& seat : seats_) {
     visit_used(seat.slots.get());
-    if (seat.pid != 0 && options_->mode != Mode::fork) visit(page_of(seat).slot);
+    if (seat.pid != 0 && !forks_children() && !seat.passes) visit(page_of(seat).slot);
   }
   for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
 }
@@ -471,7 +569,7 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
 ConfinementStatus ProcessTree::confinement_status() const {
   const auto seated =
       std::find_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; });
-  return server::confinement_status(confinement_, role_in(options_->mode),
+  return server::confinement_status(confinement_, role_of(*options_),
                                     seated == seats_.end() ? 0 : seated->pid);
 }
 
@@ -481,7 +579,7 @@ void ProcessTree::make_memory_read_only() {
 }
 
 bool ProcessTree::is_busy() const {
-  if (!is_pool()) return !not_before_.passed();
+  if (!is_sized()) return !not_before_.passed();
   const PoolState state = pool_state();
   return state.busy > 0 || state.retiring > 0 || state.idle < sizes().min_spare ||
          state.idle > sizes().max_spare;

@@ -19,6 +19,8 @@
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "common/mp/reap.h"
+#include "server/accept_means.h"
+#include "server/access_log.h"
 #include "server/backoff.h"
 #include "server/believed_book.h"
 #include "server/book.h"
@@ -28,6 +30,7 @@
 #include "server/options.h"
 #include "server/pool_policy.h"
 #include "server/scoreboard.h"
+#include "server/stall_watch.h"
 
 namespace forkecho::server {
 
@@ -69,8 +72,12 @@ class ProcessTree {
   /// Of a tree that was told to retire: one of its processes may still take somebody in. By what
   /// they say themselves.
   bool still_accepts() const;
-  /// Processes that sit in this tree, by the supervisor's own count; not adopted children.
+  /// Processes that sit in this tree and may serve, by the supervisor's own count; not adopted
+  /// children.
   unsigned seated() const;
+  /// One worker more, or less, from now on (TTIN, TTOU). What was done, or why nothing was, for the
+  /// log.
+  std::string grow(int by);
   /// Sends `signal` to every acceptor and worker, and, where `orphans_signal` is not 0, that one to
   /// the adopted children.
   void tell(int signal, int orphans_signal);
@@ -81,6 +88,11 @@ class ProcessTree {
 
   BookTotals totals() const;
   ChildCounts children() const;
+  /// What it is to keep, with what grow has added. Of a pool.
+  PoolSizes sizes() const;
+  int grown() const { return grown_; }
+  /// Connections that each living worker has taken; empty where a process serves only one.
+  std::vector<std::uint64_t> served_by_each() const;
   /// Calls `visit` for each slot in use.
   void for_each_slot(const std::function<void(const Slot&)>& visit) const;
   /// For a process that serves nobody: it can no longer write what is shared with this tree's.
@@ -103,6 +115,8 @@ class ProcessTree {
     std::optional<mp::Process> process;
     pid_t pid = 0;
     bool retiring = false;
+    bool passes = false;  // for the acceptor of --accept passing, which serves nobody
+    sys::Deadline evict_at = sys::Deadline::never();  // leaves by then, or is killed
     sys::Clock::time_point started{};
     std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
     mutable BelievedBook book;                  // of its page: looking is believing
@@ -112,34 +126,66 @@ class ProcessTree {
     pid_t group;
     std::uint64_t open;      // connections not accounted for yet
     std::uint64_t unreaped;  // children not reaped yet
+    pid_t booked;            // one of them that its acceptor has booked; 0: none
     std::unique_ptr<mp::RawArray<Slot>> slots;
   };
 
   bool is_pool() const { return options_->mode == Mode::pool; }
-  bool serves_one_each() const { return is_pool() || options_->mode == Mode::iterative; }
+  /// Acceptors sit here.
+  bool forks_children() const { return server::forks_children(*options_); }
+  /// A table of who is served, beside the pages.
+  bool keeps_slots() const {
+    return forks_children() || (options_->mode == Mode::event && has_access_log());
+  }
+  /// A pool that grows and shrinks: neither of single-use workers nor with a queue for each.
+  bool is_sized() const {
+    return is_pool() && !forks_children() && !has_listeners_of_their_own(*options_);
+  }
+  bool serves_one_each() const {
+    return (is_pool() && !forks_children()) || options_->mode == Mode::iterative;
+  }
+  const char* kind_of(const Seat& seat) const {
+    return forks_children() || seat.passes ? "acceptor" : "worker";
+  }
   unsigned places() const;
-  PoolSizes sizes() const;
+  std::size_t child_limit() const;
+  std::span<const Listener> listeners_of(const Seat& seat) const;
   Seat* seat_of(pid_t pid);
   Seat* free_seat();
   void occupy(Seat& seat);
   void start_process(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
-  void note_failure(const Seat& seat, const mp::Exit& exit, bool has_proved_itself);
+  void note_failure(const Seat& seat, const mp::Exit& exit);
+  bool has_proved_itself(const Seat& seat) const;
+  bool others_are_well(const Seat& dead) const;
   void reap_orphans();
+  void dismiss_orphaned_spares() const;
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
+  void book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry);
+  pid_t settle_reaping(const Reaping& reaping, const BookTotals& book);
   void publish_adopted();
   void adopt_sources(const Orphans& orphans);
   void forget_source(const Slot& slot);
   void replace_dead();
   void resize_pool();
+  void repeat_retiring();
+  void evict_late_leavers();
+  void watch_for_stall();
+  void renew_lock(const char* why);
+  bool somebody_waits() const;
+  void keep_passing();
+  void empty_pipe();
+  void empty_own_queues();
   void spawn(unsigned count);
   void retire_one();
+  void retire(Seat& seat);
   PoolState pool_state() const;
   std::size_t index_of(const Seat& seat) const {
     return static_cast<std::size_t>(&seat - seats_.data());
   }
   bool is_serving(const Seat& seat) const;
+  std::uint64_t idle_children() const;
   /// What is believed of the page of whoever sits there.
   const BookTotals& book_of(const Seat& seat) const;
   void tell_of_lies(const Seat& seat) const;
@@ -151,6 +197,7 @@ class ProcessTree {
   std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
   const Confinement confinement_;
+  AcceptMeans means_;
   std::vector<Seat> seats_;
   std::shared_ptr<GenerationPages> pages_;
   Elders elders_;
@@ -161,7 +208,10 @@ class ProcessTree {
   unsigned burst_ = 1;
   unsigned to_replace_ = 0;
   bool killing_ = false;  // deaths are our own doing, and nothing to tell of
+  int grown_ = 0;
+  StallWatch stall_;
   Backoff backoff_;
+  sys::Clock::time_point last_early_death_{};
   sys::Deadline not_before_;
 };
 

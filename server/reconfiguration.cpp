@@ -42,9 +42,20 @@ constexpr Fixed fixed_access_log{
     .keep = [](Options& wanted,
                const Options& running) { wanted.access_log = running.access_log; }};
 
+/// Each worker has a queue of its own, made at the start.
+constexpr Fixed fixed_queues{
+    .name = "--pool-start with --accept reuseport",
+    .same =
+        [](const Options& left, const Options& right) {
+          return !has_listeners_of_their_own(right) || left.pool == right.pool;
+        },
+    .keep = [](Options& wanted, const Options& running) { wanted.pool = running.pool; }};
+
 constexpr std::array all_fixed{
     fixed<&Options::listen>("--listen"),
     fixed<&Options::mode>("--mode"),
+    fixed<&Options::accept>("--accept"),
+    fixed_queues,
     fixed<&Options::control>("--control"),
     fixed<&Options::pidfile>("--pidfile"),
     fixed<&Options::metrics>("--metrics"),

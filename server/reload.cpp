@@ -7,6 +7,7 @@
 #include "common/log/log.h"
 #include "server/access_log.h"
 #include "server/command_line.h"
+#include "server/contradiction.h"
 #include "server/reconfiguration.h"
 
 namespace forkecho::server {
@@ -70,6 +71,11 @@ void Reload::begin() {
   Reconfiguration next = keep_what_cannot_change(*read.options, running);
   for (const std::string& name : next.kept)
     log::warning("reload: {} cannot change while the daemon runs, and stays as it is", name);
+  if (const std::string wrong = find_contradiction(next.options); !wrong.empty()) {
+    log::error("reload: with what stays as it is: {}; nothing has changed", wrong);
+    return answer_all("error: configuration, with what cannot change: " + wrong +
+                      "; nothing has changed\n");
+  }
   take_over(next.options);
 }
 

@@ -112,6 +112,26 @@ struct AccessJournal {
   MeterReading meter_before;  // a worker's slot at the beginning of its connection
 };
 
+/// An acceptor's note of the child that it is about to book and to reap, so that a kill between the
+/// two neither loses nor doubles what the child's connection came to: what is not booked yet the
+/// supervisor books, who reaps the child then.
+struct Reaping {
+  std::atomic<pid_t> pid;  // 0: none
+  // What the book showed before.
+  Counter ended;
+  Counter bytes_in;
+  Counter bytes_out;
+
+  void begin(pid_t child, const Book& book) {
+    const BookTotals before = book.read();
+    ended.set(before.ended());
+    bytes_in.set(before.bytes_in);
+    bytes_out.set(before.bytes_out);
+    pid.store(child, std::memory_order_release);
+  }
+  void end() { pid.store(0, std::memory_order_release); }
+};
+
 /// Whether a process takes connections in. Told to those who share a limit with it (elders.h).
 enum class Door : std::uint8_t {
   unopened,  // it has not settled in yet; or nobody is there
@@ -127,6 +147,7 @@ struct alignas(4096) ProcessPage {
   std::atomic<std::uint64_t> log_lost;  // lines of this process that could not be written
   Counter access_log_lost;              // the same
   AccessJournal journal;
+  Reaping reaping;
   std::atomic<Door> door;
   Claims claims;
   MostRefused most_refused;

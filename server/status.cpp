@@ -100,6 +100,23 @@ ordered_json metrics(const Status& status) {
   return {{"listen", status.metrics}, {"pid", status.exporter}};
 }
 
+ordered_json to_json(const std::optional<PoolStatus>& pool) {
+  if (!pool) return nullptr;
+  return {{"accept", to_string(pool->accept)},
+          {"min_spare", pool->sizes.min_spare},
+          {"max_spare", pool->sizes.max_spare},
+          {"max", pool->sizes.max},
+          {"grown", pool->grown}};
+}
+
+ordered_json to_json(const std::optional<Fairness>& workers) {
+  if (!workers) return nullptr;
+  return {{"living", workers->workers},
+          {"served_min", workers->served_min},
+          {"served_max", workers->served_max},
+          {"jain", workers->jain}};
+}
+
 std::string reasons(const ordered_json& counts) {
   std::string text;
   for (const auto& [reason, count] : counts.items()) {
@@ -141,6 +158,8 @@ ordered_json to_json(const Status& status) {
           {"fork_time", to_json(status.books.fork_times)},
           {"accept_queues", accept_queues(status)},
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
+          {"pool", to_json(status.pool)},
+          {"workers", to_json(status.workers)},
           {"generations", to_json(status.generations)},
           {"metrics", metrics(status)},
           {"stress", status.stress},

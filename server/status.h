@@ -12,6 +12,7 @@
 #include "server/accept_queue.h"
 #include "server/book.h"
 #include "server/confinement.h"
+#include "server/fairness.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/options.h"
@@ -29,6 +30,13 @@ struct SlotStatus {
   double since_s = 0;  // how long it has been in this state
 };
 
+/// Of a pool: who accepts, and the sizes in force, with what TTIN and TTOU have changed.
+struct PoolStatus {
+  Accept accept = Accept::shared;
+  PoolSizes sizes{};
+  int grown = 0;
+};
+
 struct Status {
   pid_t pid = 0;
   Mode mode = Mode::fork;
@@ -38,6 +46,8 @@ struct Status {
   BookTotals books;
   ChildCounts children;
   ConfinementStatus confinement = {};
+  std::optional<PoolStatus> pool = {};
+  std::optional<Fairness> workers = {};  // empty where a process serves one connection
   std::vector<GenerationView> generations = {};
   std::vector<std::optional<AcceptQueue>> accept_queues = {};  // one for each of `listen`
   std::uint64_t log_lost = 0;                                  // lines that could not be written

@@ -162,6 +162,25 @@ std::string confinement(const ordered_json& status) {
   return line;
 }
 
+std::string pool(const ordered_json& status) {
+  const ordered_json& pool = part(status, "pool");
+  if (pool.empty()) return "";
+  std::string line =
+      fmt::format("accept {}, idle {} to {}, at most {}", text(pool, "accept"),
+                  number(pool, "min_spare"), number(pool, "max_spare"), number(pool, "max"));
+  if (const double grown = fraction(pool, "grown"); grown != 0)
+    line += fmt::format(", {:+.0f} by TTIN and TTOU", grown);
+  return line;
+}
+
+std::string fairness(const ordered_json& status) {
+  const ordered_json& workers = part(status, "workers");
+  if (workers.empty()) return "";
+  return fmt::format("{} living, each took {} to {} connections, fairness {:.3f}",
+                     number(workers, "living"), with_thousands(number(workers, "served_min")),
+                     with_thousands(number(workers, "served_max")), fraction(workers, "jain"));
+}
+
 std::string lost_lines(const ordered_json& status) {
   const ordered_json& log = part(status, "log");
   return sum(log) == 0 ? ""
@@ -245,6 +264,7 @@ std::string to_table(const ordered_json& status) {
   return heading(status) + "\n" + figures(status) +
          named("refused", those_that_happened(part(connections, "refused"))) +
          named("timed out", those_that_happened(part(connections, "timed_out"))) +
+         named("pool", pool(status)) + named("workers", fairness(status)) +
          named("fork", fork_times(status)) + named("generations", generations(status)) +
          named("confinement", confinement(status)) + named("lost lines", lost_lines(status)) +
          listeners(status) + slot_lines(status);

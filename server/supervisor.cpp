@@ -28,6 +28,7 @@
 #include "server/listener.h"
 #include "server/log_relay.h"
 #include "server/memory_reserve.h"
+#include "server/open_listeners.h"
 #include "server/pid_file.h"
 #include "server/process_context.h"
 #include "server/reload.h"
@@ -58,56 +59,6 @@ constexpr auto door_patience = 200ms;
 constexpr auto finish_patience = 5s;
 /// What daemons that were told to end at once may take for it.
 constexpr auto dying_patience = 2s;
-
-Listener open_listener(const sys::SocketAddress& address, int backlog) {
-  try {
-    return Listener::open(address, backlog);
-  } catch (const std::system_error& error) {
-    throw FatalError(ExitCode::unavailable, error.what());
-  }
-}
-
-/// Those of a service manager replace --listen.
-bool come_from_service_manager(const std::list<Inheritance::Socket>& inherited) {
-  return !inherited.empty() &&
-         inherited.front().listener.owner() == Listener::Owner::service_manager;
-}
-
-/// A listener is inherited where it can be; the others of `inherited` are left in it.
-std::vector<Listener> make_listeners(const Options& options,
-                                     std::list<Inheritance::Socket>& inherited) {
-  std::vector<Listener> listeners;
-  if (come_from_service_manager(inherited)) {
-    for (Inheritance::Socket& socket : inherited) listeners.push_back(std::move(socket.listener));
-    inherited.clear();
-    return listeners;
-  }
-  for (const std::string& text : options.listen) {
-    const sys::ResolvedAddresses resolved = sys::resolve(text);
-    if (auto listener = take_matching(inherited, text, resolved.addresses)) {
-      listeners.push_back(std::move(*listener));
-    } else if (!resolved.error.empty()) {
-      throw FatalError(resolved.malformed ? ExitCode::usage : ExitCode::unavailable,
-                       resolved.error);
-    } else {
-      listeners.push_back(open_listener(resolved.addresses.front(), options.backlog));
-    }
-  }
-  return listeners;
-}
-
-std::vector<Listener> open_listeners(const Options& options,
-                                     std::list<Inheritance::Socket>& inherited) {
-  std::vector<Listener> listeners = make_listeners(options, inherited);
-  // Only a worker of the pool with one listener may block in accept.
-  const bool blocking =
-      listeners.size() == 1 && (options.mode == Mode::pool || options.mode == Mode::iterative);
-  if (blocking) listeners.front().wait_in_accept();
-  if (!blocking)
-    std::for_each(listeners.begin(), listeners.end(),
-                  [](const Listener& l) { l.set_nonblocking(); });
-  return listeners;
-}
 
 /// What tells the exporter's listener from others in a handover.
 const std::string metrics_mark = "metrics ";
@@ -265,9 +216,17 @@ class Supervisor {
         return;
       case SIGUSR2:
         return begin_upgrade({});
+      case SIGTTIN:
+        return grow(1);
       default:
-        log::info("signal {} has no effect in this version", signal);
+        return grow(-1);
     }
+  }
+
+  void grow(int by) {
+    const char* name = by > 0 ? "TTIN" : "TTOU";
+    if (state_ != State::running) return log::info("signal {} has no effect now", name);
+    log::info("signal {}: {}", name, generations_.current().grow(by));
   }
 
   void begin_reload(Reload::Answer answer) {
@@ -297,6 +256,7 @@ class Supervisor {
       log::error("{}; the old one stays in use", error.what());
       return "error: " + std::string(error.what()) + "; the old one stays in use\n";
     }
+    predecessors_.tell(SIGUSR1);  // they write to the same files while they last
     log::info("the log file was opened anew; no process writes to the old one any more");
     return "ok\n";
   }
@@ -308,10 +268,11 @@ class Supervisor {
 
   /// The one loop over all that have ended; whoever started it takes it in.
   void take_in_the_dead() {
-    while (const auto pid = mp::peek_ended()) {
-      if (generations_.take_ended(*pid)) continue;
-      if (exporter_ && exporter_->take_ended(*pid)) continue;
-      mp::reap_one(*pid);  // as process 1 one inherits strangers, too
+    while (const auto ended = mp::peek_ended()) {
+      const pid_t pid = ended->pid;
+      if (generations_.take_ended(pid)) continue;
+      if (exporter_ && exporter_->take_ended(pid)) continue;
+      mp::reap_one(pid);  // as process 1 one inherits strangers, too
     }
   }
 
@@ -392,7 +353,7 @@ class Supervisor {
   }
 
   void announce() const {
-    for (const Listener& listener : listeners_) {
+    for (const Listener& listener : addresses()) {
       log::info("listening on {}, mode {}, pid {}", listener.address().to_string(),
                 to_string(generations_.options().mode), getpid());
     }
@@ -561,10 +522,12 @@ class Supervisor {
                       .listeners = {}};
     handover.predecessors.push_back(self_.get());
     for (std::size_t i = 0; i < listeners_.size(); ++i) {
-      const bool asked_for = i < asked_for_.size();
-      handover.listeners.push_back({.fd = listeners_[i].fd(),
-                                    .owner = listeners_[i].owner(),
-                                    .text = asked_for ? asked_for_[i] : std::string()});
+      // A service manager's are not what was asked for.
+      const bool own = listeners_[i].owner() == Listener::Owner::daemon;
+      handover.listeners.push_back(
+          {.fd = listeners_[i].fd(),
+           .owner = listeners_[i].owner(),
+           .text = own ? asked_for_[i % addresses().size()] : std::string()});
     }
     if (exporter_) {
       handover.listeners.push_back({.fd = exporter_->listener().fd(),
@@ -677,6 +640,33 @@ class Supervisor {
     return "error: unknown request\n";
   }
 
+  /// A listener of each address.
+  std::span<const Listener> addresses() const {
+    const Options& options = generations_.options();
+    const std::span<const Listener> all(listeners_);
+    return has_listeners_of_their_own(options) ? all.first(options.listen.size()) : all;
+  }
+
+  /// Of the address that listener `first` is the first of: over all its queues.
+  std::optional<AcceptQueue> accept_queue_at(std::size_t first) const {
+    std::optional<AcceptQueue> sum = accept_queue_of(listeners_[first].fd());
+    for (std::size_t i = first + addresses().size(); sum && i < listeners_.size();
+         i += addresses().size()) {
+      const auto queue = accept_queue_of(listeners_[i].fd());
+      if (!queue) continue;
+      sum->length += queue->length;
+      sum->limit += queue->limit;
+    }
+    return sum;
+  }
+
+  std::optional<PoolStatus> pool_status() const {
+    const ProcessTree& tree = generations_.current();
+    if (tree.options().mode != Mode::pool) return std::nullopt;
+    return PoolStatus{
+        .accept = tree.options().accept, .sizes = tree.sizes(), .grown = tree.grown()};
+  }
+
   /// The status without its slots.
   Status figures() {
     const auto now = Clock::now();
@@ -697,10 +687,14 @@ class Supervisor {
                   .slots_omitted = 0};
     status.log_lost = status.books.log_lost + log::dropped();
     status.access_log_lost = status.books.access_log_lost + access_lines_lost();
-    for (const Listener& listener : listeners_) {
-      status.listen.push_back(listener.address().to_string());
-      status.accept_queues.push_back(accept_queue_of(listener.fd()));
+    const auto addresses = this->addresses();
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      status.listen.push_back(addresses[i].address().to_string());
+      status.accept_queues.push_back(accept_queue_at(i));
     }
+    status.pool = pool_status();
+    if (const auto served = generations_.current().served_by_each(); !served.empty())
+      status.workers = fairness_of(served);
     return status;
   }
 

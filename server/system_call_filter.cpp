@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -160,8 +161,9 @@ Rules to_have_children(const FilterTerms& terms) {
       {"wait4"},
       {"read"},  // the signalfd
       {"prctl", {equals(0, PR_SET_PDEATHSIG)}},
+      {"setitimer", {equals(0, ITIMER_REAL)}},  // bounds an accept
   };
-  for (const int signal : {SIGTERM, SIGKILL}) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGKILL}) {
     for (const ArgumentRule& pids : single_processes(0, terms.supervisor))
       rules.push_back({"kill", {pids, equals(1, static_cast<std::uint64_t>(signal))}});
   }

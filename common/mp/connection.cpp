@@ -169,11 +169,11 @@ bool Connection::send_large(BytesView bytes, sys::Deadline deadline) {
   return send_packet(header, {}, file.get(), deadline) == Sent::yes;
 }
 
-void Connection::send_descriptor(int descriptor) {
+bool Connection::send_descriptor(int descriptor, sys::Deadline deadline) {
   check_may_send();
   if (descriptor < 0)
     throw std::invalid_argument("descriptor " + std::to_string(descriptor) + " cannot be sent");
-  send_packet({Kind::descriptor, 0, 0}, {}, descriptor, sys::Deadline::never());
+  return send_packet({Kind::descriptor, 0, 0}, {}, descriptor, deadline) == Sent::yes;
 }
 
 Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, int descriptor,
@@ -202,7 +202,7 @@ Connection::Sent Connection::send_packet(const Header& header, BytesView bytes, 
   return Sent::yes;
 }
 
-Connection::Met Connection::receive_packet(Packet& packet, int flags) {
+Connection::Met Connection::receive_packet(Packet& packet, int flags, OnSignal on_signal) {
   if (!packet_) packet_ = std::make_unique_for_overwrite<std::byte[]>(inline_limit);
   std::array<iovec, 2> parts{
       {{&packet.header, sizeof packet.header}, {packet_.get(), inline_limit}}};
@@ -215,12 +215,12 @@ Connection::Met Connection::receive_packet(Packet& packet, int flags) {
   FORKECHO_MP_STEP("connection.recv.begin");
   // A peer that ended with messages of ours unread resets the connection. That is told before the
   // messages that it had sent, once: they come with the calls that follow.
-  const ssize_t count = again_if({EINTR, ECONNRESET}, [&] {
-    return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | flags);
-  });
+  const ssize_t count =
+      again_if({on_signal == OnSignal::go_on ? EINTR : ECONNRESET, ECONNRESET},
+               [&] { return recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | flags); });
   FORKECHO_MP_STEP("connection.recv.received");
   if (count == 0) return Met::end_of_file;
-  if (count == -1 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Met::nothing;
+  if (count == -1 && (errno == EAGAIN || errno == EINTR)) return Met::nothing;
   sys::check_syscall(count, "receive on a connection");
   packet.descriptor = attached(message);
   if (static_cast<std::size_t>(count) < sizeof packet.header ||
@@ -299,13 +299,24 @@ bool Connection::poll(sys::Deadline deadline) const {
   return wait_for(socket_.get(), POLLIN, deadline);
 }
 
+sys::Descriptor Connection::descriptor_of(Packet& packet) {
+  if (packet.header.kind != Kind::descriptor || !packet.descriptor)
+    throw std::logic_error("the next message is not a descriptor");
+  return std::move(packet.descriptor);
+}
+
 std::optional<sys::Descriptor> Connection::recv_descriptor() {
   check_may_receive();
   Packet packet{};
   if (wait_for_packet(packet) == Met::end_of_file) return std::nullopt;
-  if (packet.header.kind != Kind::descriptor || !packet.descriptor)
-    throw std::logic_error("the next message is not a descriptor");
-  return std::move(packet.descriptor);
+  return descriptor_of(packet);
+}
+
+Connection::DescriptorAttempt Connection::attempt_recv_descriptor(Wait wait) {
+  check_may_receive();
+  Packet packet{};
+  const Met met = receive_packet(packet, wait == Wait::no ? MSG_DONTWAIT : 0, OnSignal::nothing);
+  return {met, met == Met::message ? descriptor_of(packet) : sys::Descriptor()};
 }
 
 struct Pipe::Ends {

@@ -91,12 +91,22 @@ class Connection {
   bool poll(sys::Deadline deadline = sys::Deadline::immediately()) const;
 
   /// Sends a copy of a descriptor: the other process gets one of its own for the same open file.
-  /// std::invalid_argument for a number below zero, std::system_error (EBADF) for one not open.
-  void send_descriptor(int descriptor);
+  /// False when the other side did not make room before the deadline: then nothing was sent.
+  /// std::invalid_argument for a number below zero, std::system_error (EBADF) for one not open,
+  /// (ETOOMANYREFS) when too many are on their way already.
+  bool send_descriptor(int descriptor, sys::Deadline deadline = sys::Deadline::never());
   /// Empty at end of file. std::logic_error when the next message is no descriptor; that message is
   /// lost.
   std::optional<sys::Descriptor> recv_descriptor();
 
+  /// What a bounded attempt to receive a descriptor met.
+  struct DescriptorAttempt {
+    Met met;
+    sys::Descriptor descriptor;  // of a message
+  };
+  /// As recv_descriptor; `nothing` at once, or, with Wait::within_patience, after that time or when
+  /// a signal handler without SA_RESTART has run: for those who must hear signals while they wait.
+  DescriptorAttempt attempt_recv_descriptor(Wait wait);
   /// For poll and mp::wait. -1 when closed.
   int fileno() const { return socket_.get(); }
   bool closed() const { return !socket_; }
@@ -119,9 +129,11 @@ class Connection {
   };
   bool send_large(BytesView bytes, sys::Deadline deadline);
   Sent send_packet(const Header& header, BytesView bytes, int descriptor, sys::Deadline deadline);
-  Met receive_packet(Packet& packet, int flags);
+  enum class OnSignal { go_on, nothing };
+  Met receive_packet(Packet& packet, int flags, OnSignal on_signal = OnSignal::go_on);
   Met wait_for_packet(Packet& packet);
   BytesView message_of(const Packet& packet);
+  static sys::Descriptor descriptor_of(Packet& packet);
   /// The bytes of the next message, valid until the next call.
   std::optional<BytesView> receive();
   void check_may_send() const;

@@ -57,12 +57,12 @@ Reaped reap_group(pid_t group) {
   return reap(P_PGID, static_cast<id_t>(group));
 }
 
-std::optional<pid_t> peek_ended() {
+std::optional<Exit> peek_ended() {
   siginfo_t info{};
   const int result =
       sys::retry_on_interrupt([&] { return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT); });
   if (result == -1 || info.si_pid == 0) return std::nullopt;
-  return info.si_pid;
+  return Exit{info.si_pid, exitcode_in(info)};
 }
 
 std::optional<pid_t> take_stopped() {

@@ -40,8 +40,9 @@ Reaped reap_any();
 Reaped reap_one(pid_t pid);
 /// Reaps a member of process group `group`, adopted children included.
 Reaped reap_group(pid_t group);
-/// The pid of some child that has ended, left unreaped; empty when there is none.
-std::optional<pid_t> peek_ended();
+/// Some child that has ended, left unreaped; empty when there is none. Who wants to note how it
+/// ended before its pid can be another's looks here first, and then calls reap_one.
+std::optional<Exit> peek_ended();
 /// The pid of some child that was stopped by a signal (SIGSTOP, SIGTTIN ...) since it was last told
 /// of; empty when there is none.
 std::optional<pid_t> take_stopped();

@@ -114,7 +114,8 @@ void RobustMutex::refuse_unlock(int error) {
 }
 
 void RobustMutex::unlock_before_unmapping() {
-  if (held_by_caller()) unlock();
+  // A process that never locks does not act on what others could have written into the mutex.
+  if (detail::robust_mutexes_held > 0 && held_by_caller()) unlock();
 }
 
 }  // namespace forkecho::mp

@@ -19,7 +19,7 @@ import rates
 import report
 from processes import BenchError
 
-SECTIONS = ("memory", "held", "mp", "crr", "rr")  # in this order: TIME_WAIT disturbs memory
+SECTIONS = ("memory", "held", "mp", "crr", "rr", "between")  # in this order: TIME_WAIT disturbs memory
 EXTRA_SECTIONS = ("self-memory", "self")
 
 
@@ -99,14 +99,19 @@ def rr_section(options):
                         rates.request_rates(options.build))
 
 
+def between_section(options):
+    return rate_section(options, "one daemon over another",
+                        rates.between_daemons(options.build))
+
+
 def self_section(options):
     return rate_section(options, "a ceiling over itself: what the method calls equal",
                         rates.self_ratios(options.build))
 
 
 RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
-       "crr": crr_section, "rr": rr_section, "self-memory": self_memory_section,
-       "self": self_section}
+       "crr": crr_section, "rr": rr_section, "between": between_section,
+       "self-memory": self_memory_section, "self": self_section}
 
 
 def _line_is_good(line):
@@ -125,7 +130,7 @@ def check_programs(options, sections):
     needed = ["ceiling/fork_loop", "ceiling/drive"]
     if "mp" in sections:
         needed.append("mp_speed")
-    if set(sections) & {"memory", "held", "crr", "rr"}:
+    if set(sections) & {"memory", "held", "crr", "rr", "between"}:
         needed.append("forkechod")
     for name in needed:
         if not (options.build / name).exists():

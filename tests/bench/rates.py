@@ -15,6 +15,8 @@ FORK = stats.Target(lowest=0.90)
 POOL = stats.Target(lowest=0.90)
 REQUEST_REPLY = stats.Target(lowest=0.95)
 SAME = stats.Target(lowest=0.97, highest=1.03)
+SANDBOX = stats.Target(lowest=0.97)
+AHEAD = stats.Target(lowest=0.95)
 NONE = stats.Target()
 
 
@@ -73,6 +75,24 @@ def request_rates(build):
                                      load, REQUEST_REPLY))
             result.append(Comparison("pool", Daemon(build, "pool", *pool_options(workers)),
                                      Ceiling(build, "prefork_loop", workers), load, REQUEST_REPLY))
+    return result
+
+
+def between_daemons(build):
+    """What a promise costs: a daemon over another one. The sandbox on over off; strict, whose cost
+    is told and not bounded; workers forked ahead over children forked when their client comes."""
+    short, held = Load("crr", 16, 64), Load("rr", 16, 64)
+    result = []
+    for mode, options in (("fork", []), ("pool", pool_options(16)), ("event", [])):
+        off = Daemon(build, mode, *options, "--sandbox", "off")
+        for load in (short, held):
+            result.append(Comparison(f"{mode}, sandbox on", Daemon(build, mode, *options), off,
+                                     load, SANDBOX))
+    result.append(Comparison("fork, sandbox strict", Daemon(build, "fork", "--sandbox", "strict"),
+                             Daemon(build, "fork", "--sandbox", "off"), short))
+    single_use = Daemon(build, "pool", "--connections-per-worker-life", 1)
+    result.append(Comparison("pool-single-use over fork", single_use, Daemon(build, "fork"), short,
+                             AHEAD))
     return result
 
 

@@ -62,6 +62,7 @@ GeneratorEvidence open_loop() {
           .open_loop = {{.planned_rps = 1000,
                          .achieved_rps = 1000,
                          .scheduled = 10'000,
+                         .completed = 10'000,
                          .lag = {.p50_ns = 50'000, .p99_ns = 900'000, .max_ns = 90'000'000},
                          .latency_p99_ns = 2'000'000}},
           .wanted_cpu_percent = {30, 30},
@@ -85,6 +86,13 @@ TEST(Verdict, LagIsTooMuchOverAMillisecondAndATenthOfTheLatency) {
       ElementsAre(HasSubstr("generator: 1 % of the requests were sent more than 1.1 ms later")));
   EXPECT_FALSE(judge(evidence).valid);
   evidence.open_loop->latency_p99_ns = 20'000'000;
+  EXPECT_TRUE(judge(evidence).valid);
+}
+
+TEST(Verdict, LagOfAFewRequestsIsNotJudged) {
+  GeneratorEvidence evidence = open_loop();
+  evidence.open_loop->lag.p99_ns = 1'100'000;
+  evidence.open_loop->completed = 99;
   EXPECT_TRUE(judge(evidence).valid);
 }
 

@@ -73,8 +73,8 @@ TEST_P(AcceptorKilled, UnderLoadItIsReplacedEachTime) {
   if (GetParam().is_iterative()) GTEST_SKIP() << "one connection at a time: nothing to lose but it";
   DaemonUnderTest daemon(GetParam());
   const unsigned clients_of_each = 3;
-  ClientSwarm swarm(
-      {.target = daemon.target(), .holding = clients_of_each, .fresh = clients_of_each});
+  const unsigned holding = GetParam().holds_others_up() ? 0 : clients_of_each;
+  ClientSwarm swarm({.target = daemon.target(), .holding = holding, .fresh = clients_of_each});
   const auto kills = static_cast<std::uint64_t>(soak(10, 100));
   for (std::uint64_t i = 0; i < kills; ++i) {
     ASSERT_TRUE(swarm.wait_for_replies(2)) << daemon.log();

@@ -16,7 +16,7 @@ namespace {
 class BooksAfterKills : public testing::TestWithParam<ModeUnderTest> {};
 
 TEST_P(BooksAfterKills, BalanceExactly) {
-  const unsigned one_at_a_time = GetParam().is_iterative() ? 0 : 1;
+  const unsigned one_at_a_time = GetParam().holds_others_up() ? 0 : 1;
   std::mt19937 random(static_cast<unsigned>(getpid()));
   SCOPED_TRACE("seed " + std::to_string(getpid()));
   DaemonUnderTest daemon(GetParam());

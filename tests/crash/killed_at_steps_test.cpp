@@ -38,8 +38,11 @@ std::string name_of_step(const testing::TestParamInfo<KillStep>& info) {
   return name;
 }
 
-const std::vector<std::string> all{"fork", "pool", "pool_single_use", "event"};
-const std::vector<std::string> pools{"pool", "pool_single_use"};
+const std::vector<std::string> all{
+    "fork", "pool", "pool_lock", "pool_passing", "pool_reuseport", "pool_single_use", "event"};
+const std::vector<std::string> workers{"pool", "pool_lock", "pool_passing", "pool_reuseport"};
+/// Whoever accepts there reaps children.
+const std::vector<std::string> acceptors{"fork", "pool_single_use"};
 
 const std::vector<KillStep> supervisor_steps{
     {"process.start.flushed", StepAction::kill_supervisor, all, false, false},
@@ -53,10 +56,14 @@ const std::vector<KillStep> supervisor_steps{
     {"acceptor.fork.booked", StepAction::kill_supervisor, {"fork"}},
     {"acceptor.child.born", StepAction::kill_supervisor, {"fork"}},
     {"acceptor.child.ready", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.child.served", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.reap.found", StepAction::kill_supervisor, {"fork"}},
-    {"worker.accept.taken", StepAction::kill_supervisor, pools},
-    {"worker.serve.ended", StepAction::kill_supervisor, pools},
+    {"acceptor.child.served", StepAction::kill_supervisor, acceptors},
+    {"acceptor.reap.found", StepAction::kill_supervisor, acceptors},
+    {"acceptor.reap.booked", StepAction::kill_supervisor, acceptors},
+    {"acceptor.reap.done", StepAction::kill_supervisor, acceptors},
+    {"spare.accept.taken", StepAction::kill_supervisor, {"pool_single_use"}},
+    {"spare.accept.told", StepAction::kill_supervisor, {"pool_single_use"}},
+    {"worker.accept.taken", StepAction::kill_supervisor, workers},
+    {"worker.serve.ended", StepAction::kill_supervisor, workers},
     {"event.accept.taken", StepAction::kill_supervisor, {"event"}},
 };
 
@@ -74,7 +81,8 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
     const ModeUnderTest& mode =
         mode_named(GetParam().modes[static_cast<std::size_t>(round) % GetParam().modes.size()]);
     // One acceptor is started, and an event worker for each processor.
-    const bool comes_often = GetParam().needs_a_client || mode.is_pool();
+    const bool starts_many = mode.is_pool() && !mode.has_acceptor();
+    const bool comes_often = GetParam().needs_a_client || starts_many;
     steps.order({.step = GetParam().step,
                  .action = GetParam().action,
                  .skip = comes_often ? round % 3 : 0});
@@ -108,15 +116,19 @@ const std::vector<KillStep> acceptor_steps{
     {"acceptor.fork.before", StepAction::kill_self, {"fork"}, true},
     {"acceptor.fork.after", StepAction::kill_self, {"fork"}},
     {"acceptor.fork.booked", StepAction::kill_self, {"fork"}},
-    {"acceptor.reap.found", StepAction::kill_self, {"fork"}},
+    {"acceptor.reap.found", StepAction::kill_self, acceptors},
+    {"acceptor.reap.booked", StepAction::kill_self, acceptors},
+    {"acceptor.reap.done", StepAction::kill_self, acceptors},
     // The acceptor is somewhere else meanwhile: perhaps where it has just accepted the next.
     {"acceptor.child.born", StepAction::kill_parent, {"fork"}, true},
     {"process.child.bound", StepAction::kill_parent, {"fork"}, true},
     {"acceptor.child.ready", StepAction::kill_parent, {"fork"}, true},
     {"acceptor.child.served", StepAction::kill_parent, {"fork"}, true},
-    {"worker.accept.taken", StepAction::kill_self, pools, true},
-    {"worker.serve.begun", StepAction::kill_self, pools, true},
-    {"worker.serve.ended", StepAction::kill_self, pools},
+    {"spare.accept.taken", StepAction::kill_self, {"pool_single_use"}, true},
+    {"spare.accept.told", StepAction::kill_self, {"pool_single_use"}, true},
+    {"worker.accept.taken", StepAction::kill_self, workers, true},
+    {"worker.serve.begun", StepAction::kill_self, workers, true},
+    {"worker.serve.ended", StepAction::kill_self, workers},
     {"event.accept.taken", StepAction::kill_self, {"event"}, true},
     {"event.serve.begun", StepAction::kill_self, {"event"}, true},
 };
@@ -158,6 +170,32 @@ TEST_P(AcceptorKilledAt, NobodyElseIsLost) {
     EXPECT_LE(books->accepted, clients.connected + 1);
     EXPECT_GE(books->accepted + rounds, clients.connected + 1);
     EXPECT_EQ(daemon.stop(), 0) << daemon.log();
+  }
+}
+
+/// What a child's connection came to is in the books once, whenever the acceptor that reaps it is
+/// killed.
+TEST(AcceptorKilledWhileItReaps, NoConnectionIsLostOrBookedTwice) {
+  for (const std::string& mode : acceptors) {
+    for (const char* step : {"acceptor.reap.found", "acceptor.reap.booked", "acceptor.reap.done"}) {
+      SCOPED_TRACE(mode + " " + step);
+      StepControl steps;
+      DaemonUnderTest daemon(steps.options(mode_named(mode)));
+      const int rounds = soak(5, 100);
+      for (int round = 1; round <= rounds; ++round) {
+        ASSERT_EQ(TestClient(daemon.target()).ask("first").data, "FIRST");
+        ASSERT_TRUE(daemon.books_at_rest());
+        steps.order({.step = step, .action = StepAction::kill_self});
+        ASSERT_EQ(TestClient(daemon.target()).ask("twice?").data, "TWICE?");
+        ASSERT_TRUE(steps.wait_until_done(1)) << daemon.log();
+        const auto books = daemon.books_at_rest();
+        ASSERT_TRUE(books);
+        const auto served = static_cast<std::uint64_t>(2 * round);
+        ASSERT_EQ(books->accepted, served);
+        ASSERT_EQ(books->served, served);
+        ASSERT_EQ(books->bytes_in, 11 * static_cast<std::uint64_t>(round));
+      }
+    }
   }
 }
 

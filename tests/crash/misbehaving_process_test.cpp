@@ -24,14 +24,14 @@ using namespace std::chrono_literals;
 
 /// Where a process of this mode has just got a client and begins to serve.
 std::string serving_step(const ModeUnderTest& mode) {
-  return mode.is_fork()    ? "acceptor.child.ready"
-         : mode.is_event() ? "event.serve.begun"
-                           : "worker.serve.begun";
+  return mode.has_acceptor() ? "acceptor.child.ready"
+         : mode.is_event()   ? "event.serve.begun"
+                             : "worker.serve.begun";
 }
 
 std::vector<ModeUnderTest> modes_with_others() {
   std::vector<ModeUnderTest> modes = all_modes;
-  std::erase_if(modes, [](const ModeUnderTest& mode) { return mode.is_iterative(); });
+  std::erase_if(modes, [](const ModeUnderTest& mode) { return mode.holds_others_up(); });
   return modes;
 }
 

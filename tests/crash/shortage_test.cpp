@@ -31,14 +31,16 @@ rlimit set_limit(pid_t pid, __rlimit_resource resource, rlim_t soft) {
   return before;
 }
 
-/// Every number below the limit is taken.
+/// Every number below the limit is taken, but for those that the process itself keeps free
+/// (standard input's).
 void leave_no_descriptor(pid_t pid) {
-  rlim_t lowest_free = 0;
-  for (const auto& [number, what] : descriptors_of(pid)) {
-    if (static_cast<rlim_t>(number) != lowest_free) break;
-    ++lowest_free;
+  const auto open = descriptors_of(pid);
+  rlim_t limit = open.empty() ? 0 : static_cast<rlim_t>(open.begin()->first);
+  for (const auto& [number, what] : open) {
+    if (static_cast<rlim_t>(number) != limit) break;
+    ++limit;
   }
-  set_limit(pid, RLIMIT_NOFILE, lowest_free);
+  set_limit(pid, RLIMIT_NOFILE, limit);
 }
 
 std::uint64_t cpu_ticks_of(const DaemonUnderTest& daemon) {
@@ -124,6 +126,11 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
 
 /// Not even the spare one: nobody can be accepted, so nobody is lost.
 TEST_P(Shortage, WithoutAnyDescriptorClientsWaitUntilThereIsOne) {
+  if (GetParam().has_own_queues() || GetParam().name == "pool_lock")
+    GTEST_SKIP() << "not every worker is in accept, or can be had out of it";
+  if (GetParam().name == "pool_passing")
+    GTEST_SKIP()
+        << "a worker keeps a number for whom it is passed, and cannot give the client back";
   DaemonUnderTest daemon(GetParam());
   for (const pid_t pid : daemon.accepting_processes()) set_limit(pid, RLIMIT_NOFILE, 0);
   if (GetParam().is_pool() || GetParam().is_iterative()) {
@@ -263,7 +270,7 @@ TEST_P(ProcessShortage, TheDaemonGoesOnAndRecovers) {
     ASSERT_TRUE(clients.back()->send("many"));
     clients.back()->half_close();
   }
-  if (!GetParam().is_event() && !GetParam().is_iterative() && GetParam().name != "pool") {
+  if (GetParam().has_acceptor()) {
     EXPECT_TRUE(eventually(patience(), [&] {
       return daemon.log().find("pids") != std::string::npos;
     })) << daemon.log();
@@ -284,7 +291,10 @@ TEST_P(ProcessShortage, TheDaemonGoesOnAndRecovers) {
   EXPECT_EQ(served + told, 40U);
   EXPECT_EQ(books->served, served + 1);
   EXPECT_EQ(books->fork_failed, told);
-  EXPECT_EQ(told > 0, GetParam().is_fork());
+  // Where workers wait already, it depends on the pace whether one is forked for a client.
+  if (GetParam().name != "pool_single_use") {
+    EXPECT_EQ(told > 0, GetParam().is_fork());
+  }
   EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().balance(); }))
       << testing::PrintToString(daemon.books());
   EXPECT_EQ(daemon.stop(), 0) << daemon.log();

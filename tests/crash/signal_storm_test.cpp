@@ -169,19 +169,21 @@ INSTANTIATE_TEST_SUITE_P(Steps, SignalToSupervisor,
 
 /// In the midst of replacing somebody it is told to drain, and, while it drains, to end at once.
 TEST_P(SignalToSupervisor, InTheMidstOfAForkIsNotLostAndNotItsChilds) {
-  for (const char* name : {"fork", "pool_single_use", "event"}) {
+  for (const char* name : {"fork", "pool", "event"}) {
     SCOPED_TRACE(name);
     const ModeUnderTest& mode = mode_named(name);
     StepControl steps;
-    DaemonUnderTest daemon(steps.options(mode));
+    Arguments short_lives;
+    if (mode.is_pool()) short_lives = {"--connections-per-worker-life", "2"};
+    DaemonUnderTest daemon(steps.options(mode, short_lives));
     TestClient client(daemon.target());
     ASSERT_EQ(client.ask("in").data, "IN");
     const pid_t victim = one_that_serves_nobody(daemon);
     ASSERT_NE(victim, 0);
     Hold hold(steps, GetParam());
     if (mode.is_pool()) {
-      // Until so many have had their one client that there are too few.
-      for (int i = 0; i < 5 && steps.done() == 0; ++i) {
+      // Until so many have had all their clients that there are too few.
+      for (int i = 0; i < 30 && steps.done() == 0; ++i) {
         ASSERT_EQ(TestClient(daemon.target()).ask("once").data, "ONCE");
         steps.wait_until_done(1, 0, sys::Deadline::after(50ms));
       }

@@ -77,14 +77,14 @@ TEST_P(AccessLogged, EachConnectionHasItsLine) {
   EXPECT_EQ(line.at("bytes_in"), 5);
   EXPECT_EQ(line.at("bytes_out"), 5);
   EXPECT_GT(line.at("duration_s"), 0);
-  EXPECT_EQ(line.at("role"), GetParam().is_fork() ? "child" : "worker");
+  EXPECT_EQ(line.at("role"), GetParam().has_acceptor() ? "child" : "worker");
   EXPECT_GT(line.at("pid"), 0);
 }
 
 TEST_P(AccessLogged, TheLinesEqualTheBooks) {
   DaemonUnderTest daemon(GetParam(), with_access_log());
   ClientSwarm swarm(
-      {.target = daemon.target(), .holding = GetParam().is_iterative() ? 0U : 3U, .fresh = 3});
+      {.target = daemon.target(), .holding = GetParam().holds_others_up() ? 0U : 3U, .fresh = 3});
   ASSERT_TRUE(swarm.wait_for_replies(200));
   ASSERT_TRUE(swarm.stop());
   const auto books = daemon.books_at_rest();
@@ -102,7 +102,7 @@ TEST_P(AccessLogged, TheLinesEqualTheBooksAlsoAfterKills) {
   SCOPED_TRACE("seed " + std::to_string(getpid()));
   DaemonUnderTest daemon(GetParam(), with_access_log());
   ClientSwarm swarm(
-      {.target = daemon.target(), .holding = GetParam().is_iterative() ? 0U : 3U, .fresh = 4});
+      {.target = daemon.target(), .holding = GetParam().holds_others_up() ? 0U : 3U, .fresh = 4});
   for (int round = 0; round < soak(25, 1000); ++round) {
     ASSERT_TRUE(swarm.wait_for_replies(10)) << daemon.log();
     const auto living = living_below(daemon.pid());

@@ -265,6 +265,7 @@ TEST_P(Rate, AboveItClientsWaitAndNobodyIsLost) {
 }
 
 TEST_P(Rate, AboveItClientsAreRefusedWhereThatIsAsked) {
+  if (GetParam().has_own_queues()) GTEST_SKIP() << "its clients wait in any case";
   DaemonUnderTest daemon(GetParam(), {"--accept-rate", "1", "--accept-burst", "3", "--when-full",
                                       "refuse", "--exempt", "127.0.0.66"});
   const auto start = sys::Clock::now();
@@ -320,7 +321,8 @@ TEST_P(Stress, SilentClientsAreGivenLessTimeUntilThereIsRoomAgain) {
 
 /// A function, since the modes are made before main, and in no order.
 auto several_at_once() {
-  return testing::Values(mode_named("fork"), mode_named("pool"), mode_named("pool_single_use"),
+  return testing::Values(mode_named("fork"), mode_named("pool"), mode_named("pool_lock"),
+                         mode_named("pool_passing"), mode_named("pool_single_use"),
                          mode_named("event"));
 }
 INSTANTIATE_TEST_SUITE_P(Modes, Limits, several_at_once(), name_of_mode);

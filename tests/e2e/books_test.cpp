@@ -13,7 +13,7 @@ class Books : public testing::TestWithParam<ModeUnderTest> {};
 
 TEST_P(Books, EqualANeutralClientsCount) {
   DaemonUnderTest daemon(GetParam());
-  const unsigned holding = GetParam().is_iterative() ? 0 : 3;
+  const unsigned holding = GetParam().holds_others_up() ? 0 : 3;
   ClientSwarm swarm({.target = daemon.target(), .holding = holding, .fresh = 3});
   ASSERT_TRUE(swarm.wait_for_replies(100));
   ASSERT_TRUE(swarm.stop());

@@ -263,7 +263,7 @@ TEST_P(Confinement, WhoOverstepsItDiesAndIsCountedAndNothingElseHappens) {
     ASSERT_NE(pid, 0);
     // An event worker's neighbours would die with it; a process's own neighbours do not.
     TestClient other(daemon.target());
-    const bool has_neighbour = !GetParam().is_event() && !GetParam().is_iterative();
+    const bool has_neighbour = !GetParam().is_event() && !GetParam().holds_others_up();
     if (has_neighbour) {
       ASSERT_EQ(other.ask("here").data, "HERE");
     }

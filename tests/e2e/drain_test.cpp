@@ -32,7 +32,7 @@ void expect_that_nothing_was_lost(const ClientCounts& clients, unsigned holding)
 
 TEST_P(Drain, UnderFullLoadNothingReceivedStaysUnanswered) {
   // One held connection is all that an iterative server ever serves; the others queue behind it.
-  const unsigned holding = GetParam().is_iterative() ? 1 : 4;
+  const unsigned holding = GetParam().holds_others_up() ? 1 : 4;
   for (int round = 0; round < soak(1, 20); ++round) {
     DaemonUnderTest daemon(GetParam(), {"--drain-timeout", "400ms"});
     ClientSwarm swarm(
@@ -73,7 +73,7 @@ TEST_P(Drain, EndsWithoutWaitingForItsTimeoutWhenAllHaveLeft) {
 
 TEST_P(Drain, HeldConnectionsAreServedUntilTheTimeoutAndThenEndInOrder) {
   DaemonUnderTest daemon(GetParam(), {"--drain-timeout", "600ms"});
-  const std::size_t count = GetParam().is_iterative() ? 1 : 3;
+  const std::size_t count = GetParam().holds_others_up() ? 1 : 3;
   std::vector<TestClient> clients;
   for (std::size_t i = 0; i < count; ++i) clients.emplace_back(daemon.target());
   for (TestClient& client : clients) ASSERT_EQ(client.ask("before").data, "BEFORE");
@@ -98,7 +98,7 @@ TEST_P(Drain, HeldConnectionsAreServedUntilTheTimeoutAndThenEndInOrder) {
 TEST_P(Drain, AClientThatComesDuringItIsNeverAcceptedAndLost) {
   const TempDir directory;
   DaemonUnderTest daemon({.arguments = GetParam().arguments,
-                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("x.sock")},
+                          .listen = addresses_for(GetParam(), directory),
                           .control = {},
                           .program = {}});
   TestClient holder(daemon.target());

@@ -25,10 +25,10 @@ TEST_P(Echo, RepliesInCapitalsOnIpv4Ipv6AndUnix) {
   PROVES("3.11");
   const TempDir directory;
   DaemonUnderTest daemon({.arguments = GetParam().arguments,
-                          .listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("x.sock")},
+                          .listen = addresses_for(GetParam(), directory),
                           .control = {},
                           .program = {}});
-  ASSERT_EQ(daemon.targets().size(), 3U);
+  ASSERT_EQ(daemon.targets().size(), GetParam().has_own_queues() ? 2U : 3U);
   for (const std::string& target : daemon.targets()) {
     SCOPED_TRACE(target);
     TestClient client(target);

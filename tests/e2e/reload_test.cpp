@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, ReloadInEveryMode, testing::ValuesIn(all_modes),
 TEST_P(ReloadInEveryMode, UnderLoadNobodyIsLost) {
   DaemonUnderTest daemon(GetParam());
   // One held connection is all that an iterative server would serve.
-  const unsigned holding = GetParam().is_iterative() ? 0 : 3;
+  const unsigned holding = GetParam().holds_others_up() ? 0 : 3;
   ClientSwarm swarm({.target = daemon.target(), .holding = holding, .fresh = 3, .persists = false});
   ASSERT_TRUE(swarm.wait_for_replies(10));
   const auto reloads = static_cast<unsigned>(soak(10, 100));

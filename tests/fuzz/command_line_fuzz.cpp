@@ -1,5 +1,6 @@
 // Arguments of forkechod, one a line.
 #include "server/command_line.h"
+#include "server/contradiction.h"
 
 #include <string>
 #include <vector>

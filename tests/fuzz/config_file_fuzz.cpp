@@ -11,6 +11,7 @@
 #include "common/sys/check_syscall.h"
 #include "common/sys/descriptor.h"
 #include "server/command_line.h"
+#include "server/contradiction.h"
 #include "tests/fuzz/target.h"
 
 namespace forkecho::fuzz {

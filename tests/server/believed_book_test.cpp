@@ -17,7 +17,8 @@ class BelievedBookTest : public testing::Test {
     now_ += later;
     return believed_.look(claimed, now_);
   }
-  BelievedBook believed_{10};
+  static constexpr std::uint64_t most_open = 10;
+  BelievedBook believed_{most_open};
   sys::Clock::time_point now_ = sys::Clock::now();
 };
 
@@ -93,10 +94,10 @@ TEST_F(BelievedBookTest, MoreOpenThanThereMayBeAreNot) {
   EXPECT_EQ(look(book).accepted, 10U);
 }
 
-TEST_F(BelievedBookTest, MoreChildrenThanConnectionsAreNot) {
+TEST_F(BelievedBookTest, MoreChildrenThanThereMayBeAreNot) {
   BookTotals book;
   book.accepted = 3;
-  book.forked = 4;
+  book.forked = most_open + 1;
   EXPECT_EQ(look(book).forked, 0U);
   BookTotals reaped;
   reaped.accepted = 3;

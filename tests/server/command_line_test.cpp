@@ -90,8 +90,11 @@ TEST(CommandLine, EachOptionSetsItsOwn) {
   EXPECT_EQ(options_of({"--pool-min-spare", "2"}).pool.min_spare, 2U);
   EXPECT_EQ(options_of({"--pool-max-spare", "200"}).pool.max_spare, 200U);
   EXPECT_EQ(options_of({"--pool-max", "500"}).pool.max, 500U);
-  EXPECT_EQ(options_of({"--connections-per-worker-life", "3"}).connections_per_worker_life, 3U);
-  EXPECT_EQ(options_of({"--life-jitter", "4"}).life_jitter, 4U);
+  EXPECT_EQ(options_of({"--mode", "pool", "--accept", "lock"}).accept, Accept::lock);
+  const auto lives =
+      options_of({"--mode", "pool", "--connections-per-worker-life", "30", "--life-jitter", "4"});
+  EXPECT_EQ(lives.connections_per_worker_life, 30U);
+  EXPECT_EQ(lives.life_jitter, 4U);
   EXPECT_EQ(options_of({"--max-connections", "77"}).max_connections, 77U);
   EXPECT_EQ(options_of({"--when-full", "refuse"}).when_full, WhenFull::refuse);
   EXPECT_EQ(options_of({"--first-byte-timeout", "500ms"}).timeouts.first_byte, 500ms);
@@ -180,6 +183,27 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
            {{"run", "--pool-max", "0"}, "--pool-max"},
            {{"run", "--connections-per-worker-life", "-1"}, "--connections-per-worker-life"},
            {{"run", "--life-jitter", "-1"}, "--life-jitter"},
+           {{"run", "--mode", "pool", "--life-jitter", "1"}, "--life-jitter"},
+           {{"run", "--mode", "fork", "--connections-per-worker-life", "5"},
+            "--connections-per-worker-life concerns --mode pool and iterative only"},
+           {{"run", "--accept", "turns"}, "'turns' is not one of shared, lock, passing, reuseport"},
+           {{"run", "--accept", "lock"}, "--accept lock concerns --mode pool only"},
+           {{"run", "--mode", "event", "--accept", "reuseport"},
+            "--accept reuseport concerns --mode pool only"},
+           {{"run", "--mode", "pool", "--accept", "passing", "--connections-per-worker-life", "1"},
+            "is for --accept shared"},
+           {{"run", "--mode", "pool", "--accept", "reuseport", "--pool-start", "4", "--pool-max",
+             "8"},
+            "give --pool-start alone"},
+           {{"run", "--mode", "pool", "--accept", "reuseport", "--pool-start", "0"},
+            "--pool-start 0"},
+           {{"run", "--mode", "pool", "--accept", "reuseport", "--pool-start", "4",
+             "--max-connections", "3"},
+            "--max-connections"},
+           {{"run", "--mode", "pool", "--accept", "reuseport", "--when-full", "refuse"},
+            "--when-full refuse"},
+           {{"run", "--mode", "pool", "--accept", "reuseport", "--listen", "unix:/x"},
+            "--accept reuseport is for TCP"},
            {{"run", "--slots", "-1"}, "--slots"},
            {{"run", "--idle-timeout", "5"}, "'5' is not a duration"},
            {{"run", "--idle-timeout", "-5s"}, "'-5s'"},
@@ -214,7 +238,6 @@ TEST(CommandLine, OneSizeOfThePoolAloneIsNoContradictionToTheDefaults) {
                                 {"run", "--pool-max-spare", "1"}}) {
     const Parsed parsed = parse(arguments);
     ASSERT_TRUE(parsed.command) << parsed.text;
-    EXPECT_EQ(find_contradiction(parsed.command->options), "");
   }
   EXPECT_EQ(options_of({"--pool-max", "1"}).pool.max, 1U);
   EXPECT_EQ(options_of({"--pool-min-spare", "100000"}).pool.min_spare, 100000U);
@@ -259,13 +282,16 @@ TEST(CommandLine, WhoIsLetInWrongly) {
               HasSubstr("10.0.0.0/8"));
 }
 
-TEST(FindContradiction, TooManyListeners) {
-  Options options;
-  options.pool = default_pool_sizes(1);
-  options.listen.assign(max_listeners, "127.0.0.1:0");
-  EXPECT_EQ(find_contradiction(options), "");
-  options.listen.emplace_back("127.0.0.1:0");
-  EXPECT_THAT(find_contradiction(options), HasSubstr("16"));
+/// A queue without a worker would keep its clients for ever: as many workers as queues, always.
+TEST(CommandLine, APoolWithAQueueForEachWorkerHasAFixedSize) {
+  const PoolSizes pool =
+      options_of({"--mode", "pool", "--accept", "reuseport", "--pool-start", "7"}).pool;
+  EXPECT_EQ(pool.start, 7U);
+  EXPECT_EQ(pool.min_spare, 7U);
+  EXPECT_EQ(pool.max_spare, 7U);
+  EXPECT_EQ(pool.max, 7U);
+  const PoolSizes defaults = options_of({"--mode", "pool", "--accept", "reuseport"}).pool;
+  EXPECT_EQ(defaults.max, defaults.start);
 }
 
 // --- The configuration file
@@ -393,16 +419,6 @@ TEST_F(ConfigurationFile, MistakesOnTheCommandLineStayThose) {
   }
   // Right by itself, and so is the file.
   EXPECT_EQ(parse_with("pool-start = 5\n", {"--pool-max", "4"}).code, ExitCode::config);
-}
-
-TEST(FindUnusable, AddressesThatCannotBeResolvedOrAreThereTwice) {
-  Options options;
-  options.listen = {"127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:9001", "[::1]:9001", "unix:/x"};
-  EXPECT_EQ(find_unusable(options), "");
-  options.listen.emplace_back("localhost:9001");
-  EXPECT_THAT(find_unusable(options), HasSubstr("twice"));
-  options.listen = {"no-such-host.invalid:9001"};
-  EXPECT_THAT(find_unusable(options), HasSubstr("no-such-host.invalid"));
 }
 
 }  // namespace

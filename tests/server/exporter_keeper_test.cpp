@@ -48,8 +48,8 @@ class ExporterKeeperTest : public testing::Test {
   }
   /// Takes in whoever ended, as the supervisor does.
   bool someone_ended() {
-    const auto pid = mp::peek_ended();
-    return pid && keeper_.take_ended(*pid);
+    const auto ended = mp::peek_ended();
+    return ended && keeper_.take_ended(ended->pid);
   }
 
   const pid_t self_ = getpid();

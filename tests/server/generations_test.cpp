@@ -96,8 +96,8 @@ class Daemon {
 
  private:
   void take_in_the_dead() {
-    while (const auto pid = mp::peek_ended()) {
-      if (!generations_->take_ended(*pid)) mp::reap_one(*pid);
+    while (const auto ended = mp::peek_ended()) {
+      if (!generations_->take_ended(ended->pid)) mp::reap_one(ended->pid);
     }
   }
 

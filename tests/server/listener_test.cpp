@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <numeric>
 #include <optional>
 #include <system_error>
 #include <vector>
@@ -68,6 +70,45 @@ TEST(Listener, MayWaitInAcceptWhereItsSocketDoesNot) {
   EXPECT_TRUE(tests::sleeps(*acceptor.pid()));
   const sys::Descriptor client = connect_to(listener.address());
   EXPECT_TRUE(acceptor.join(tests::patience()));
+}
+
+// --- Queues of one address
+
+TEST(ListenerQueues, HaveOnePortThatTheKernelChose) {
+  for (const char* text : {"127.0.0.1:0", "[::1]:0"}) {
+    const auto queues = Listener::open_queues(address_of(text), 128, 3);
+    ASSERT_EQ(queues.size(), 3U);
+    EXPECT_GT(queues[0].address().port(), 0);
+    for (const Listener& queue : queues)
+      EXPECT_EQ(queue.address().port(), queues[0].address().port());
+  }
+}
+
+TEST(ListenerQueues, ShareTheClientsAndLoseNone) {
+  const auto queues = Listener::open_queues(address_of("127.0.0.1:0"), 128, 4);
+  for (const Listener& queue : queues) queue.set_nonblocking();
+  std::vector<sys::Descriptor> clients;
+  for (int i = 0; i < 64; ++i) clients.push_back(connect_to(queues[0].address()));
+  std::vector<int> accepted;
+  for (const Listener& queue : queues) {
+    accepted.push_back(0);
+    while (queue.accept().outcome == Outcome::client) ++accepted.back();
+  }
+  EXPECT_EQ(std::accumulate(accepted.begin(), accepted.end(), 0), 64);
+  EXPECT_GE(std::count_if(accepted.begin(), accepted.end(), [](int n) { return n > 0; }), 2);
+}
+
+/// Also where it would share: a second daemon by mistake would get a part of the first one's
+/// clients.
+TEST(ListenerQueues, AreRefusedWhereSomebodyListens) {
+  const auto queues = Listener::open_queues(address_of("127.0.0.1:0"), 128, 2);
+  try {
+    Listener::open_queues(queues[0].address(), 128, 2);
+    ADD_FAILURE() << "opened twice";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code().value(), EADDRINUSE);
+    EXPECT_THAT(error.what(), HasSubstr("another program does"));
+  }
 }
 
 TEST(Listener, AcceptedSocketsAreReadyToUse) {

@@ -19,6 +19,14 @@ TEST(Options, NamesOfModesAreReadAsTheyAreWritten) {
   EXPECT_EQ(parse_mode(""), std::nullopt);
 }
 
+TEST(Options, NamesOfWhoAcceptsAreReadAsTheyAreWritten) {
+  for (const Accept accept : {Accept::shared, Accept::lock, Accept::passing, Accept::reuseport}) {
+    EXPECT_EQ(parse_accept(to_string(accept)), accept);
+  }
+  EXPECT_EQ(parse_accept("passing"), Accept::passing);
+  EXPECT_EQ(parse_accept("pass"), std::nullopt);
+}
+
 TEST(Options, NamesOfWhenFullAreReadAsTheyAreWritten) {
   EXPECT_EQ(parse_when_full("wait"), WhenFull::wait);
   EXPECT_EQ(parse_when_full("refuse"), WhenFull::refuse);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace forkecho::server {
 
 void PrintTo(const PoolDecision& decision, std::ostream* out) {
@@ -91,6 +93,22 @@ TEST(PoolPolicy, KeepsItsBoundsInEveryState) {
       }
     }
   }
+}
+
+TEST(PoolPolicy, GrownSizesMoveBothBoundsWithinTheirLimits) {
+  const auto bounds = [](int more) {
+    const PoolSizes grown = grown_sizes(sizes, more);
+    EXPECT_EQ(grown.start, sizes.start);
+    EXPECT_EQ(grown.max, sizes.max);
+    return std::pair(grown.min_spare, grown.max_spare);
+  };
+  EXPECT_EQ(bounds(0), std::pair(5U, 10U));
+  EXPECT_EQ(bounds(1), std::pair(6U, 11U));
+  EXPECT_EQ(bounds(-1), std::pair(4U, 9U));
+  EXPECT_EQ(bounds(-7), std::pair(1U, 3U));
+  EXPECT_EQ(bounds(-1000), std::pair(1U, 1U));
+  EXPECT_EQ(bounds(42), std::pair(47U, 50U));
+  EXPECT_EQ(bounds(1000), std::pair(50U, 50U));
 }
 
 TEST(PoolPolicy, GrowsFromNothingToItsSpareInAFewSteps) {

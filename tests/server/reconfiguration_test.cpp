@@ -57,6 +57,30 @@ TEST(Reconfiguration, EverythingElseIsTaken) {
   EXPECT_EQ(next.options.timeouts.idle, 5s);
 }
 
+TEST(Reconfiguration, WhoAcceptsIsKept) {
+  Options running;
+  running.mode = Mode::pool;
+  Options wanted = running;
+  wanted.accept = Accept::lock;
+  wanted.pool.max = 77;
+  const Reconfiguration next = keep_what_cannot_change(wanted, running);
+  EXPECT_THAT(next.kept, ElementsAre("--accept"));
+  EXPECT_EQ(next.options.accept, Accept::shared);
+  EXPECT_EQ(next.options.pool.max, 77U);
+}
+
+TEST(Reconfiguration, ThereAreAsManyWorkersAsQueues) {
+  Options running;
+  running.mode = Mode::pool;
+  running.accept = Accept::reuseport;
+  running.pool = {.start = 4, .min_spare = 4, .max_spare = 4, .max = 4};
+  Options wanted = running;
+  wanted.pool = {.start = 8, .min_spare = 8, .max_spare = 8, .max = 8};
+  const Reconfiguration next = keep_what_cannot_change(wanted, running);
+  EXPECT_THAT(next.kept, ElementsAre("--pool-start with --accept reuseport"));
+  EXPECT_EQ(next.options.pool, running.pool);
+}
+
 TEST(Reconfiguration, NothingNewIsNothingKept) {
   const Options running;
   EXPECT_THAT(keep_what_cannot_change(running, running).kept, IsEmpty());

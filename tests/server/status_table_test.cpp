@@ -32,6 +32,8 @@ ordered_json example() {
                       {"listen": "unix:/x", "length": null, "limit": null}],
     "confinement": {"sandbox": "strict", "user": "nobody", "group": "nogroup", "chroot": "/empty",
       "capabilities": "none", "no_new_privs": true, "system_calls": 33},
+    "pool": {"accept": "lock", "min_spare": 2, "max_spare": 5, "max": 9, "grown": -1},
+    "workers": {"living": 3, "served_min": 4, "served_max": 8000, "jain": 0.9},
     "log": {"lost": 5, "access_lost": 0},
     "slots": [{"pid": 41, "state": "idle", "peer": "", "connections": 0, "bytes_in": 0,
                "bytes_out": 0, "since_s": 9000.0},
@@ -55,6 +57,8 @@ TEST(StatusTable, ShowsTheFigures) {
        {"0.1.0", "815", "mode fork", "running", "up 12 s", "1,234,567", "1,234,545",
         "refused     full 2, per source 3\n", "timed out   first byte 6\n",
         "fork        85 us on average, 50 % within 80 us, 99 % within 160 us\n",
+        "pool        accept lock, idle 2 to 5, at most 9, -1 by TTIN and TTOU\n",
+        "workers     3 living, each took 4 to 8,000 connections, fairness 0.900\n",
         "generations 3 current (20 open), 2 draining (2 open)\n",
         "confinement sandbox strict, user nobody, group nogroup, chroot /empty\n"
         "            capabilities none, system calls 33\n",
@@ -93,7 +97,7 @@ TEST(StatusTable, ShowsEachListenersQueue) {
 TEST(StatusTable, ShowsThoseWhoServeFirstAndTheLongestOfThem) {
   const std::string table = to_table(example());
   EXPECT_LT(table.find("10.0.0.8:6"), table.find("10.0.0.7:5"));
-  EXPECT_LT(table.find("10.0.0.7:5"), table.find(" idle "));
+  EXPECT_LT(table.find("10.0.0.7:5"), table.find(" 41 idle "));
 }
 
 TEST(StatusTable, WhatDidNotHappenTakesNoLine) {

@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
         Act{"kill_own_group", call(SYS_kill, 0, SIGTERM)},
         Act{"kill_a_group", call(SYS_kill, -getpgrp() - 1000000, SIGTERM)},
         Act{"kill_the_supervisor", [] { raw_syscall(SYS_kill, getppid(), SIGTERM); }},
-        Act{"kill_with_another_signal", call(SYS_kill, 4'000'000, SIGUSR1)},
+        Act{"kill_with_another_signal", call(SYS_kill, 4'000'000, SIGSTOP)},
         Act{"tgkill_with_another_signal", call(SYS_tgkill, 1, 1, SIGTERM)},
         Act{"mprotect_exec", call(SYS_mprotect, nullptr, 0, PROT_READ | PROT_EXEC)},
         Act{"mmap_exec",

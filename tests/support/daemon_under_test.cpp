@@ -23,6 +23,17 @@ Arguments arguments_of(const DaemonUnderTest::Options& options, const std::strin
   return arguments + options.arguments;
 }
 
+std::string value_of(const Arguments& arguments, const std::string& option) {
+  const auto at = std::find(arguments.rbegin(), arguments.rend(), option);
+  return at == arguments.rend() || at == arguments.rbegin() ? std::string() : *(at - 1);
+}
+
+bool do_fork_children(const Arguments& arguments) {
+  const std::string mode = value_of(arguments, "--mode");
+  return mode.empty() || mode == "fork" ||
+         (mode == "pool" && value_of(arguments, "--connections-per-worker-life") == "1");
+}
+
 ProgramOptions in_own_session(ProgramOptions options) {
   options.own_session = true;
   return options;
@@ -45,6 +56,12 @@ const std::vector<ModeUnderTest>& modes() {
       {.name = "iterative", .arguments = {"--mode", "iterative"}},
       {.name = "fork", .arguments = {"--mode", "fork"}},
       {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
+      {.name = "pool_lock",
+       .arguments = Arguments{"--mode", "pool", "--accept", "lock"} + roomy_pool},
+      {.name = "pool_passing",
+       .arguments = Arguments{"--mode", "pool", "--accept", "passing"} + roomy_pool},
+      {.name = "pool_reuseport",
+       .arguments = {"--mode", "pool", "--accept", "reuseport", "--pool-start", "8"}},
       {.name = "pool_single_use",
        .arguments = Arguments{"--mode", "pool", "--connections-per-worker-life", "1"} + roomy_pool},
       {.name = "event", .arguments = {"--mode", "event"}},
@@ -68,6 +85,12 @@ std::string name_of_mode(const testing::TestParamInfo<ModeUnderTest>& info) {
 
 void PrintTo(const ModeUnderTest& mode, std::ostream* out) {
   *out << mode.name;
+}
+
+std::vector<std::string> addresses_for(const ModeUnderTest& mode, const TempDir& directory) {
+  std::vector<std::string> addresses{"127.0.0.1:0", "[::1]:0"};
+  if (!mode.has_own_queues()) addresses.push_back("unix:" + directory.path("x.sock"));
+  return addresses;
 }
 
 BooksSeen books_in(const nlohmann::json& status) {
@@ -126,7 +149,8 @@ DaemonUnderTest::DaemonUnderTest(const ModeUnderTest& mode, Arguments more)
 
 DaemonUnderTest::DaemonUnderTest(Options options)
     : control_(options.control.empty() ? directory_.path("d.sock") : options.control),
-      program_(options.path, arguments_of(options, control_), in_own_session(options.program)) {
+      program_(options.path, arguments_of(options, control_), in_own_session(options.program)),
+      forks_children_(do_fork_children(options.arguments)) {
   wait_until_ready();
 }
 
@@ -148,7 +172,6 @@ void DaemonUnderTest::wait_until_ready() {
     if (!program_.is_alive()) return true;
     const auto status = try_status();
     if (!status || (*status)["state"] != "running") return false;
-    mode_ = (*status)["mode"];
     targets_ = (*status)["listen"].get<std::vector<std::string>>();
     return true;
   });
@@ -189,7 +212,7 @@ std::vector<pid_t> DaemonUnderTest::accepting_processes() const {
   std::vector<pid_t> pids;
   for (const ProcessView& view : living_children(pid(), pid())) {
     // Children that a dead acceptor left to the supervisor serve, and accept nothing.
-    if (mode_ != "fork" || title_of(view.pid).find("acceptor") != std::string::npos)
+    if (!forks_children_ || title_of(view.pid).find("acceptor") != std::string::npos)
       pids.push_back(view.pid);
   }
   return pids;

@@ -24,12 +24,21 @@ struct ModeUnderTest {
   bool is_fork() const { return name == "fork"; }
   bool is_iterative() const { return name == "iterative"; }
   bool is_pool() const { return name.starts_with("pool"); }
+  /// An acceptor forks a child for each connection, or ahead of it.
+  bool has_acceptor() const { return is_fork() || name == "pool_single_use"; }
+  /// Each client waits in the queue of one worker, whoever else is idle.
+  bool has_own_queues() const { return name == "pool_reuseport"; }
+  /// A client who stays may hold up others.
+  bool holds_others_up() const { return is_iterative() || has_own_queues(); }
 };
 extern const std::vector<ModeUnderTest> all_modes;
 const ModeUnderTest& mode_named(const std::string& name);
 /// For googletest: a readable name of a parametrised test.
 std::string name_of_mode(const testing::TestParamInfo<ModeUnderTest>& info);
 void PrintTo(const ModeUnderTest& mode, std::ostream* out);
+
+/// One of each kind that the mode can listen on; a unix socket lies in `directory`.
+std::vector<std::string> addresses_for(const ModeUnderTest& mode, const TempDir& directory);
 
 /// The numbers of `status --json`.
 struct BooksSeen {
@@ -100,8 +109,8 @@ class DaemonUnderTest {
   TempDir directory_;
   std::string control_;
   Program program_;
+  bool forks_children_;
   std::vector<std::string> targets_;
-  std::string mode_;
 };
 
 }  // namespace forkecho::tests

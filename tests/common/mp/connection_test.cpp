@@ -329,6 +329,47 @@ TEST(Connection, AReceivedDescriptorIsCloseOnExec) {
   EXPECT_NE(fcntl(received->get(), F_GETFD) & FD_CLOEXEC, 0);
 }
 
+TEST(Connection, AnAttemptToReceiveADescriptorDoesNotWait) {
+  using Met = Connection::Met;
+  Pipe pipe;
+  EXPECT_EQ(pipe.second.attempt_recv_descriptor(Connection::Wait::no).met, Met::nothing);
+  pipe.first.send_descriptor(STDERR_FILENO);
+  const auto attempt = pipe.second.attempt_recv_descriptor(Connection::Wait::no);
+  EXPECT_EQ(attempt.met, Met::message);
+  EXPECT_TRUE(attempt.descriptor);
+  pipe.first.send(1);
+  EXPECT_THROW(pipe.second.attempt_recv_descriptor(Connection::Wait::no), std::logic_error);
+  pipe.first.close();
+  EXPECT_EQ(pipe.second.attempt_recv_descriptor(Connection::Wait::no).met, Met::end_of_file);
+}
+
+/// A worker that waits for a connection to be passed on hears that it shall leave.
+TEST(Connection, ASignalEndsTheWaitForADescriptor) {
+  Pipe pipe;
+  const pid_t waiting = tests::start_child([&] {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, nullptr);
+    const auto attempt = pipe.second.attempt_recv_descriptor(Connection::Wait::within_patience);
+    return attempt.met == Connection::Met::nothing ? 0 : 1;
+  });
+  EXPECT_TRUE(tests::eventually(tests::patience(), [&] {
+    kill(waiting, SIGUSR1);
+    return tests::state_of(waiting) == 'Z';
+  }));
+  EXPECT_EQ(tests::exitcode_of(waiting), 0);
+}
+
+TEST(Connection, ADescriptorIsNotSentWhereThereIsNoRoom) {
+  Pipe pipe;
+  int sent = 0;
+  while (pipe.first.send_descriptor(STDERR_FILENO, sys::Deadline::immediately())) ++sent;
+  EXPECT_GT(sent, 1);
+  for (int i = 0; i < sent; ++i) EXPECT_TRUE(pipe.second.recv_descriptor());
+  EXPECT_FALSE(pipe.second.poll());
+  EXPECT_TRUE(pipe.first.send_descriptor(STDERR_FILENO, sys::Deadline::immediately()));
+}
+
 TEST(Connection, AMissingDescriptorIsTold) {
   PROVES("cpython:test_missing_fd_transfer");
   Pipe pipe;

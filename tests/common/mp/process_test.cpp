@@ -215,7 +215,7 @@ TEST(Process, AStartLeavesADetachedOneToItsOwner) {
   ASSERT_TRUE(tests::readable(open_sentinel(without_owner).get()));
   EXPECT_EQ(exitcode_after(Process([] {})), 0);
   EXPECT_EQ(tests::state_of(without_owner), '-');
-  EXPECT_EQ(peek_ended(), pid);
+  EXPECT_EQ(peek_ended()->pid, pid);
   EXPECT_EQ(detached.exitcode(), 5);
 }
 

@@ -125,7 +125,7 @@ TEST(Wait, ReapsNobodyAndReceivesNothing) {
   Process child([] { leave(3); });
   child.start();
   ASSERT_EQ(wait({child}, tests::patience()), Ready{child});
-  EXPECT_EQ(peek_ended(), child.pid());
+  EXPECT_EQ(peek_ended()->pid, child.pid());
   EXPECT_TRUE(child.join(tests::patience()));
   EXPECT_EQ(child.exitcode(), 3);
 }
