@@ -361,7 +361,7 @@ Json Merging::part(const std::string& key, const Values& values) const {
   if (key == "rate") {
     const Json completed = sum_of(values_of(values_of(runs_, "requests"), "completed"));
     return merge_rates(values, spans_, duration_s_,
-                       completed.is_null() ? 0 : completed.get<std::uint64_t>());
+                       completed.is_number() ? completed.get<std::uint64_t>() : 0);
   }
   if (key == "generator") return merge_verdicts(values);
   if (key == "server") return nullptr;

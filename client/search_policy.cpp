@@ -6,6 +6,9 @@
 namespace forkecho::client {
 namespace {
 
+// A generator that cannot make as many rates, each half of the one before, is hindered by something
+// else than the rate.
+constexpr std::size_t most_invalid_rates = 5;
 // By as many steps what a rate at the border does outnumbers the contrary.
 constexpr unsigned lead_at_the_border = 2;
 
@@ -70,6 +73,13 @@ bool SearchPolicy::is_narrow() const {
   return *failing_ <= *holding_ * (1 + limits_.resolution);
 }
 
+bool SearchPolicy::is_always_invalid() const {
+  return evidence_.size() >= most_invalid_rates &&
+         std::ranges::all_of(evidence_, [](const auto& rate) {
+           return rate.second.held == 0 && rate.second.invalid == rate.second.failed;
+         });
+}
+
 void SearchPolicy::choose_next() {
   if (!failing_) {
     if (*holding_ >= limits_.highest_rps) {
@@ -78,7 +88,9 @@ void SearchPolicy::choose_next() {
       begin_step(std::min(*holding_ * 2, limits_.highest_rps));
     }
   } else if (!holding_) {
-    if (*failing_ <= limits_.lowest_rps) {
+    if (is_always_invalid()) {
+      end_ = SearchEnd::generator_limited;
+    } else if (*failing_ <= limits_.lowest_rps) {
       end_ = SearchEnd::nothing_holds;
     } else {
       begin_step(std::max(*failing_ / 2, limits_.lowest_rps));

@@ -51,7 +51,8 @@ enum class SearchEnd {
   found,              // the border lies between highest_holding and lowest_failing
   nothing_holds,      // not even the lowest rate
   everything_holds,   // even the highest rate
-  generator_limited,  // what lies above highest_holding is more than the generator can do
+  generator_limited,  // what lies above highest_holding, if anything holds, is more than the
+                      // generator can do
   out_of_steps,       // most_steps were made; the figures are what is known
 };
 
@@ -87,6 +88,7 @@ class SearchPolicy {
   void choose_next();
   void confirm();
   bool is_narrow() const;
+  bool is_always_invalid() const;
 
   SearchLimits limits_;
   std::vector<SearchStep> steps_;

@@ -78,6 +78,9 @@ std::string terms_text(const std::vector<Slo>& terms) {
 
 std::string answer(const SearchResult& search) {
   const std::string terms = terms_text(search.terms);
+  if (!search.highest_holding && search.end == SearchEnd::generator_limited) {
+    return "Nothing can be said: the generator could not keep to any rate that was tried: INVALID.";
+  }
   if (!search.highest_holding) {
     return fmt::format("No rate that was tried holds {}.", terms);
   }

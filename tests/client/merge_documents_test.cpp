@@ -161,6 +161,13 @@ std::string why_not(const Json& first, const Json& second) {
   return "merged";
 }
 
+TEST(MergeDocuments, GoesOnWhereACountIsNoNumber) {
+  const std::uint64_t latencies[] = {1, 2};
+  Json run = to_json(run_of(latencies));
+  run["requests"]["completed"] = Json::object();
+  EXPECT_EQ(merge_documents({run, run})["rate"]["achieved_rps"], 0);
+}
+
 TEST(MergeDocuments, RefusesWhatIsNoRunOfTheSameKind) {
   const std::uint64_t latencies[] = {1, 2};
   const Json good = to_json(run_of(latencies));

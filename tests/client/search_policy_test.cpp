@@ -138,6 +138,15 @@ TEST(SearchPolicy, SaysWhenTheGeneratorIsTheLimit) {
   EXPECT_NEAR(*policy.highest_holding(), 3000, 100);
 }
 
+TEST(SearchPolicy, GivesUpWhereEveryRateIsInvalid) {
+  const SearchPolicy policy = search({}, [](double rps) {
+    return SearchTrial{.rps = rps, .holds = true, .invalid = true};
+  });
+  EXPECT_EQ(policy.end(), SearchEnd::generator_limited);
+  EXPECT_FALSE(policy.highest_holding());
+  EXPECT_EQ(policy.steps().size(), 5U);
+}
+
 TEST(SearchPolicy, EndsWhateverItIsTold) {
   std::mt19937_64 random(2);
   for (int i = 0; i < 200; ++i) {

@@ -111,6 +111,19 @@ TEST(SearchTable, SaysWhatItCouldNotFind) {
   EXPECT_EQ(exit_code(limited), exit_invalid);
 }
 
+TEST(SearchTable, SaysThatTheGeneratorCouldDoNothing) {
+  const SearchResult search = run_search(
+      {}, terms({"p99<5ms"}),
+      [](double rps) {
+        RunResult run = at(rps, 1e9);
+        run.generator.valid = false;
+        return run;
+      },
+      {});
+  EXPECT_THAT(search_table(search), HasSubstr("Nothing can be said: "));
+  EXPECT_EQ(exit_code(search), exit_invalid);
+}
+
 TEST(SearchJson, HasEveryRepeatOfEveryStep) {
   const SearchResult search = search_of(1500);
   const auto json = to_json(search);
