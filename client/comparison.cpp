@@ -62,13 +62,8 @@ std::optional<double> per_request(Count count, const RunResult& run) {
 
 /// Processor time for Stevens' connections over the baseline's, in seconds, round by round.
 std::optional<Summary> process_control(const DesignResult& design, const DesignResult& iterative) {
-  const auto rounds_of = [](const DesignResult& one) {
-    return one.server && one.server->cpu_us_per_request_rounds
-               ? one.server->cpu_us_per_request_rounds->rounds
-               : std::vector<double>();
-  };
-  const auto own = rounds_of(design);
-  const auto base = rounds_of(iterative);
+  const auto own = cost_rounds(design);
+  const auto base = cost_rounds(iterative);
   if (own.size() != base.size()) return std::nullopt;
   std::vector<double> seconds;
   for (std::size_t round = 0; round < own.size(); ++round) {
@@ -78,6 +73,12 @@ std::optional<Summary> process_control(const DesignResult& design, const DesignR
 }
 
 }  // namespace
+
+std::vector<double> cost_rounds(const DesignResult& design) {
+  if (!design.server || !design.server->cpu_us_per_request_rounds || !design.rate) return {};
+  const auto& rounds = design.server->cpu_us_per_request_rounds->rounds;
+  return rounds.size() == design.rate->rounds.size() ? rounds : std::vector<double>();
+}
 
 void DesignSlices::add(const RunResult& run, std::optional<ServerSample> server) {
   rates_.push_back(run.achieved_rps);

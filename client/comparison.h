@@ -37,8 +37,9 @@ struct ServerSample {
 struct ServerFigures {
   double cpu_user_s = 0;
   double cpu_system_s = 0;
-  std::optional<double> cpu_us_per_request;          // user and system; empty without a request
-  std::optional<Summary> cpu_us_per_request_rounds;  // of the same, round by round
+  std::optional<double> cpu_us_per_request;  // user and system; empty without a request
+  /// Of the same, round by round; of rounds without a request there is none.
+  std::optional<Summary> cpu_us_per_request_rounds;
   std::optional<std::uint64_t> context_switches;
   std::optional<std::uint64_t> processes;                // median of the slices
   std::optional<std::uint64_t> pss_bytes;                // likewise
@@ -75,6 +76,10 @@ struct Comparison {
   std::string baseline;  // the design to which the ratios refer; empty when none could be measured
   std::vector<DesignResult> designs;
 };
+
+/// The processor time per request of every round, in order; empty when a round has none, so that
+/// two designs can be paired round by round.
+std::vector<double> cost_rounds(const DesignResult& design);
 
 /// Gathers one design's slices. The first slice's run stands for the plan and the target.
 class DesignSlices {

@@ -16,20 +16,20 @@ const DesignResult* find(const Comparison& comparison, const std::string& name) 
 
 /// Processor time of the server for each connection or request, in microseconds.
 struct Cost {
-  double mean;  // over all rounds
-  Summary rounds;
+  double mean;                 // over all rounds
+  std::vector<double> rounds;  // see cost_rounds
 };
 
 std::optional<Cost> cost_of(const DesignResult& design) {
   if (!design.server || !design.server->cpu_us_per_request) return std::nullopt;
   if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0)
     return std::nullopt;
-  return Cost{*design.server->cpu_us_per_request, *design.server->cpu_us_per_request_rounds};
+  return Cost{*design.server->cpu_us_per_request, cost_rounds(design)};
 }
 
 /// What may be said of `a` against `b`, both measured round by round.
-Difference difference_between(const Summary& a, const Summary& b) {
-  const auto ratio = ratio_per_round(a.rounds, b.rounds);
+Difference difference_between(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto ratio = ratio_per_round(a, b);
   return ratio ? difference_of(ratio->interval) : Difference::unknown;
 }
 
@@ -108,7 +108,7 @@ std::string sentence_of_rates(const Comparison& comparison) {
     return fmt::format("{} handled {} {} per second.", most->name, format_count(most->rate->median),
                        unit);
   }
-  const Difference said = difference_between(*most->rate, *fewest->rate);
+  const Difference said = difference_between(most->rate->rounds, fewest->rate->rounds);
   if (said == Difference::none) {
     return fmt::format("No difference in {} per second was seen.", unit);
   }

@@ -60,6 +60,12 @@ TEST(RelateToBaseline, TakesProcessControlFromIterative) {
   EXPECT_DOUBLE_EQ(comparison.designs[1].process_control_s->median, 0.4);
 }
 
+TEST(CostRounds, AreEmptyWhenARoundHasNone) {
+  EXPECT_EQ(cost_rounds(sample_design("fork", 1000, 1000, 0.1)).size(), 2U);
+  EXPECT_TRUE(cost_rounds(sample_design("fork", 1000, 0, 0.1)).empty());
+  EXPECT_TRUE(cost_rounds(DesignResult{}).empty());
+}
+
 TEST(DesignSlices, SumContextSwitchesWhenAllAreKnown) {
   DesignSlices slices;
   DesignResult design;

@@ -139,9 +139,8 @@ TEST(SearchPolicy, SaysWhenTheGeneratorIsTheLimit) {
 }
 
 TEST(SearchPolicy, GivesUpWhereEveryRateIsInvalid) {
-  const SearchPolicy policy = search({}, [](double rps) {
-    return SearchTrial{.rps = rps, .holds = true, .invalid = true};
-  });
+  const SearchPolicy policy = search(
+      {}, [](double rps) { return SearchTrial{.rps = rps, .holds = true, .invalid = true}; });
   EXPECT_EQ(policy.end(), SearchEnd::generator_limited);
   EXPECT_FALSE(policy.highest_holding());
   EXPECT_EQ(policy.steps().size(), 5U);

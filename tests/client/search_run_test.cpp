@@ -112,14 +112,13 @@ TEST(SearchTable, SaysWhatItCouldNotFind) {
 }
 
 TEST(SearchTable, SaysThatTheGeneratorCouldDoNothing) {
-  const SearchResult search = run_search(
-      {}, terms({"p99<5ms"}),
-      [](double rps) {
-        RunResult run = at(rps, 1e9);
-        run.generator.valid = false;
-        return run;
-      },
-      {});
+  const SearchResult search = run_search({}, terms({"p99<5ms"}),
+                                         [](double rps) {
+                                           RunResult run = at(rps, 1e9);
+                                           run.generator.valid = false;
+                                           return run;
+                                         },
+                                         {});
   EXPECT_THAT(search_table(search), HasSubstr("Nothing can be said: "));
   EXPECT_EQ(exit_code(search), exit_invalid);
 }
