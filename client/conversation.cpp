@@ -74,8 +74,8 @@ auto Conversation::pause() {
 Detached Conversation::talk(FirstConnection first) {
   if (begin_ > sys::Clock::now()) co_await context_.loop.until(waiting_, 0, begin_);
   now_ = sys::Clock::now();
-  while (wants_connection()) {
-    if (waits_for_request()) {
+  while (first.socket || wants_connection()) {
+    if (!first.socket && waits_for_request()) {
       co_await context_.loop.until(waiting_, nudged, Moment::max());
       waiting_.used_up(nudged);
       now_ = sys::Clock::now();

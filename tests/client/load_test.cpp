@@ -75,6 +75,19 @@ TEST(Load, NumberOfRequestsIsExact) {
   }
 }
 
+TEST(Load, FirstConnectionIsCountedAlsoWhenOthersTakeAllRequests) {
+  for (int round = 0; round < tests::soak(20, 200); ++round) {
+    const EchoDouble server;
+    LoadPlan plan = short_plan(server.target());
+    plan.requests = 1;
+    plan.warmup = 0ns;
+    plan.workers = plan.connections = 4;
+    const RunResult result = run_load(plan, nullptr);
+    ASSERT_EQ(result.requests.completed, 1U);
+    ASSERT_EQ(result.totals.connections, server.books().accepted);
+  }
+}
+
 TEST(Load, WorkersAreNeverMoreThanConnections) {
   const EchoDouble server;
   LoadPlan plan = short_plan(server.target());
