@@ -67,7 +67,7 @@ void Conversation::start(FirstConnection first) {
 auto Conversation::pause() {
   const auto length =
       first_failure_pause * (1U << std::min(failures_in_a_row_ - 1, most_doublings));
-  const Moment until = std::min(sys::Clock::now() + length, context_.clock.measure_end);
+  const Moment until = std::min(sys::Clock::now() + length, context_.pacer.last_send());
   return context_.loop.until(waiting_, 0, until);
 }
 
