@@ -104,6 +104,8 @@ Detached Conversation::talk(FirstConnection first) {
     }
     socket_.reset();
     waiting_.forget();
+    // A server that takes connections and ends them at once is not worth a spinning client either.
+    if (requests_on_connection_ == 0 && !ending_ && failures_in_a_row_ == 0) failures_in_a_row_ = 1;
     if (failures_in_a_row_ > 0) co_await pause();
     now_ = sys::Clock::now();
   }

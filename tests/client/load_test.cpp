@@ -14,6 +14,7 @@
 #include "common/mp/raw_shared.h"
 #include "tests/support/echo_double.h"
 #include "tests/support/processes.h"
+#include "tests/support/scripted_server.h"
 #include "tests/support/soak.h"
 
 namespace forkecho::client {
@@ -381,6 +382,15 @@ TEST(OpenLoop, RefusedConnectionsShedTheirRequests) {
 
 TEST(OpenLoop, HeldConnectionsThatAreLostShedWhatIsDue) {
   expect_shed_when_the_server_dies(Workload::rr);
+}
+
+TEST(OpenLoop, ServerThatEndsEveryConnectionAtOnceDoesNotMakeItSpin) {
+  mp::RawValue<std::atomic<std::uint64_t>> accepted;
+  const tests::ScriptedServer server([&accepted](int) { ++*accepted; });
+  const RunResult result = run_load(open_plan(server.target(), 10), nullptr);
+  EXPECT_LT(*accepted, 500U);  // five connections, each again after 10 ms, for half a second
+  EXPECT_EQ(result.requests.scheduled, 3U);
+  expect_balance(result);
 }
 
 TEST(OpenLoop, KilledWorkersShareIsShedByTheGenerator) {
