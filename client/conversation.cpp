@@ -67,15 +67,15 @@ void Conversation::start(FirstConnection first) {
 auto Conversation::pause() {
   const auto length =
       first_failure_pause * (1U << std::min(failures_in_a_row_ - 1, most_doublings));
-  const Moment until = std::min(sys::Clock::now() + length, context_.clock.measure_end);
+  const Moment until = std::min(sys::Clock::now() + length, context_.pacer.last_send());
   return context_.loop.until(waiting_, 0, until);
 }
 
 Detached Conversation::talk(FirstConnection first) {
   if (begin_ > sys::Clock::now()) co_await context_.loop.until(waiting_, 0, begin_);
   now_ = sys::Clock::now();
-  while (wants_connection()) {
-    if (waits_for_request()) {
+  while (first.socket || wants_connection()) {
+    if (!first.socket && waits_for_request()) {
       co_await context_.loop.until(waiting_, nudged, Moment::max());
       waiting_.used_up(nudged);
       now_ = sys::Clock::now();
@@ -104,6 +104,8 @@ Detached Conversation::talk(FirstConnection first) {
     }
     socket_.reset();
     waiting_.forget();
+    // A server that takes connections and ends them at once is not worth a spinning client either.
+    if (requests_on_connection_ == 0 && !ending_ && failures_in_a_row_ == 0) failures_in_a_row_ = 1;
     if (failures_in_a_row_ > 0) co_await pause();
     now_ = sys::Clock::now();
   }

@@ -76,6 +76,7 @@ class Run {
   void note_ports();
   void warn(Progress* progress);
   std::uint64_t sources_in_use() const;
+  double connections_planned_within(sys::Duration window) const;
   std::vector<std::uint64_t> planned() const;
   std::optional<AndersonDarling> arrivals() const;
   double achieved_rps(std::uint64_t completed) const;
@@ -154,12 +155,17 @@ Run::Run(const LoadPlan& plan, Ends ends)
       last_progress_(clock_.start),
       ports_(read_port_budget(sources_in_use(), std::ranges::all_of(targets_, is_loopback))) {
   if (is_open_loop(plan_)) arrivals_->stride = arrival_stride(plan_.rate);
-  if (is_open_loop(plan_) && requests_on_each(plan_) != 0 && plan_.close == Close::fin) {
-    const double window =
-        std::min(seconds(ports_.taken_for), seconds(plan_.warmup + plan_.duration));
-    port_warning_ =
-        port_warning(ports_, plan_.rate / static_cast<double>(requests_on_each(plan_)) * window);
-  }
+  if (is_open_loop(plan_) && requests_on_each(plan_) != 0 && plan_.close == Close::fin)
+    port_warning_ = port_warning(ports_, connections_planned_within(ports_.taken_for));
+}
+
+/// Of an open loop whose connections are made again and again.
+double Run::connections_planned_within(sys::Duration window) const {
+  const double run_s =
+      plan_.requests != 0 ? seconds(plan_.warmup) + static_cast<double>(plan_.requests) / plan_.rate
+                          : seconds(plan_.warmup + plan_.duration);
+  return plan_.rate * std::min(seconds(window), run_s) /
+         static_cast<double>(requests_on_each(plan_));
 }
 
 /// Each worker has its own; 0 where there are no ports.

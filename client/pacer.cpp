@@ -23,7 +23,8 @@ Schedule share_of_part(const LoadPlan& plan, const SchedulePart& part, Pacer::Sh
 }
 
 Moment last_send_of(const LoadPlan& plan, const RunClock& clock) {
-  return plan.requests != 0 ? Moment::max() : clock.measure_end + time_to_catch_up(plan);
+  if (plan.requests != 0 || !is_open_loop(plan)) return clock.measure_end;
+  return clock.measure_end + time_to_catch_up(plan);
 }
 
 }  // namespace

@@ -65,6 +65,8 @@ class Pacer {
   std::optional<Ticket> take(Place& place, Moment now);
   /// No request will come any more.
   bool over(Moment now) const;
+  /// No request is sent from then on.
+  Moment last_send() const { return last_send_; }
   /// A ticket that was taken in an open loop cannot be used: its connection could not be made.
   void lost(const Ticket& ticket, bool own_fault);
 
