@@ -171,7 +171,7 @@ void add_confinement(CLI::App& app, Texts& texts, ConfinementOptions& confinemen
   add_parsed(app, texts, "--sandbox", confinement.sandbox, parse_sandbox, "one of on, strict, off",
              "on",
              "on: no capabilities, and no system calls but those that serving needs; strict: fewer "
-             "still in each child of fork mode, for some 70 us a connection; off: neither");
+             "still in each child of fork mode, for some 40 us a connection; off: neither");
 }
 
 void add_log(CLI::App& app, Texts& texts, Options& options, const char* default_log) {

@@ -38,7 +38,8 @@ class ZombieWatch {
 
   void sample() {
     std::map<Identity, Seen> zombies;
-    for (const ProcessView& view : processes_of_session(session_)) {
+    const std::vector<ProcessView> all = processes_of_session(session_);
+    for (const ProcessView& view : all) {
       if (view.state != 'Z') continue;
       const Seen now{sys::Clock::now(), view.parent, time_without_processor(view.parent)};
       const Seen first = zombies_.try_emplace({view.pid, view.started}, now).first->second;
@@ -46,6 +47,8 @@ class ZombieWatch {
       const sys::Duration forgiven = first.parent == now.parent
                                          ? now.parent_waited - first.parent_waited
                                          : now.when - first.when;
+      // How long it waits now, the kernel tells when it has ended.
+      if (state_in(all, view.parent) == 'R') continue;
       oldest_ = std::max<sys::Duration>(oldest_, now.when - first.when - forgiven);
     }
     zombies_ = std::move(zombies);
@@ -60,6 +63,12 @@ class ZombieWatch {
     pid_t parent;
     sys::Duration parent_waited;
   };
+  static char state_in(const std::vector<ProcessView>& all, pid_t pid) {
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [pid](const ProcessView& view) { return view.pid == pid; });
+    return found == all.end() ? '-' : found->state;
+  }
+
   const pid_t session_;
   sys::Duration oldest_{0};
   std::map<Identity, Seen> zombies_;

@@ -346,13 +346,16 @@ TEST(Connection, AnAttemptToReceiveADescriptorDoesNotWait) {
 /// A worker that waits for a connection to be passed on hears that it shall leave.
 TEST(Connection, ASignalEndsTheWaitForADescriptor) {
   Pipe pipe;
+  tests::Gate prepared;
   const pid_t waiting = tests::start_child([&] {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     sigaction(SIGUSR1, &action, nullptr);
+    prepared.open();
     const auto attempt = pipe.second.attempt_recv_descriptor(Connection::Wait::within_patience);
     return attempt.met == Connection::Met::nothing ? 0 : 1;
   });
+  ASSERT_TRUE(prepared.pass());
   EXPECT_TRUE(tests::eventually(tests::patience(), [&] {
     kill(waiting, SIGUSR1);
     return tests::state_of(waiting) == 'Z';
