@@ -98,10 +98,10 @@ class Acceptor {
       spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
     keep_from_children(context);
     signals_ = watch_signals();
-    page_.door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
+    page_.door.store(Door::open, std::memory_order_release);
     while (!done()) {
       shortage_.refresh();
       wait_for_events();

@@ -91,10 +91,10 @@ class EventWorker {
     slot_.pid.store(getpid(), std::memory_order_relaxed);
     slot_.enter(SlotState::idle);
     sys::set_process_title("forkechod: event worker");
-    page_.door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
+    page_.door.store(Door::open, std::memory_order_release);
     while (!done()) {
       follow_wish();
       shortage_.refresh();

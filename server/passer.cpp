@@ -31,15 +31,16 @@ class Passer {
   explicit Passer(const ProcessContext& context)
       : listeners_(context.listeners),
         pipe_(*context.passing),
-        passed_(context.page().slot.connections) {
+        page_(context.page()),
+        passed_(page_.slot.connections) {
     limit_room(pipe_.fileno());
     install_worker_signals(nullptr);
     // Signals stay blocked but in ppoll, so that none falls between a check and the wait.
     sigemptyset(&unblocked_);
-    context.page().door.store(Door::open, std::memory_order_release);
   }
 
   void run() {
+    page_.door.store(Door::open, std::memory_order_release);
     while (!done()) {
       wait();
       if (!pause_until_.passed()) continue;
@@ -118,6 +119,7 @@ class Passer {
 
   const std::span<const Listener> listeners_;
   mp::Connection& pipe_;
+  ProcessPage& page_;
   Counter& passed_;  // shown, and a sign of life
   sigset_t unblocked_{};
   sys::Descriptor in_hand_;   // accepted, and there was no room to pass it on

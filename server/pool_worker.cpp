@@ -60,11 +60,11 @@ class PoolWorker {
     install_worker_signals(finish_current_connection);
     slot_.pid.store(getpid(), std::memory_order_relaxed);
     become_idle();
-    context.page().door.store(Door::open, std::memory_order_release);
     mp::accept_signals();
   }
 
   void run() {
+    door_.store(Door::open, std::memory_order_release);
     while (!life_is_over()) {
       bool closed = false;
       AcceptedClient client = next_client(closed);

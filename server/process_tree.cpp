@@ -567,10 +567,14 @@ void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) c
 }
 
 ConfinementStatus ProcessTree::confinement_status() const {
-  const auto seated =
-      std::find_if(seats_.begin(), seats_.end(), [](const Seat& s) { return s.pid != 0; });
-  return server::confinement_status(confinement_, role_of(*options_),
-                                    seated == seats_.end() ? 0 : seated->pid);
+  // Of one that serves; and has settled in, if there is one.
+  pid_t shown = 0;
+  for (const Seat& seat : seats_) {
+    if (seat.pid == 0 || seat.passes) continue;
+    if (shown == 0 || is_open(seat)) shown = seat.pid;
+    if (is_open(seat)) break;
+  }
+  return server::confinement_status(confinement_, role_of(*options_), shown);
 }
 
 void ProcessTree::make_memory_read_only() {
