@@ -80,14 +80,6 @@ std::vector<pid_t> all_of(const DaemonUnderTest& daemon) {
   return pids;
 }
 
-/// What a process may have it takes over when it settles in; its title comes after that.
-bool all_have_settled_in(const DaemonUnderTest& daemon) {
-  const auto pids = daemon.accepting_processes();
-  return !pids.empty() && std::none_of(pids.begin(), pids.end(), [](pid_t pid) {
-    return title_of(pid).find("supervisor") != std::string::npos;
-  });
-}
-
 class Shortage : public testing::TestWithParam<ModeUnderTest> {};
 INSTANTIATE_TEST_SUITE_P(Modes, Shortage, testing::ValuesIn(all_modes), name_of_mode);
 
@@ -101,7 +93,6 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
     before.close();
     ASSERT_TRUE(daemon.books_at_rest());
   }
-  ASSERT_TRUE(eventually(patience(), [&] { return all_have_settled_in(daemon); }));
   for (const pid_t pid : all_of(daemon)) leave_no_descriptor(pid);
   TestClient client(daemon.target());
   ASSERT_TRUE(client.send("short"));
@@ -141,7 +132,6 @@ TEST_P(Shortage, WithoutAnyDescriptorClientsWaitUntilThereIsOne) {
     GTEST_SKIP()
         << "a worker keeps a number for whom it is passed, and cannot give the client back";
   DaemonUnderTest daemon(GetParam());
-  ASSERT_TRUE(eventually(patience(), [&] { return all_have_settled_in(daemon); }));
   for (const pid_t pid : daemon.accepting_processes()) set_limit(pid, RLIMIT_NOFILE, 0);
   if (GetParam().is_pool() || GetParam().is_iterative()) {
     // Those that were in accept already have a descriptor for whoever comes.
