@@ -76,6 +76,7 @@ void Generations::keep_replacing() {
   } else if (candidate_->tree->seated() == 0) {
     dismiss("the new processes could not be started, or ended at once (see the lines above)");
   } else if (ready_by_.passed()) {
+    candidate_->tree->kill_all();  // they hang
     dismiss("the new processes were not ready in time");
   }
 }
@@ -91,10 +92,10 @@ void Generations::promote() {
   current_.since = replaced.since = sys::Clock::now();
 }
 
-/// Nobody of it was ready, so that it has nobody's connection.
+/// Nobody of it was ready when last looked at. Whoever has become so since may have taken a client
+/// in: it serves him, and leaves.
 void Generations::dismiss(const std::string& why) {
   candidate_->tree->retire_all();
-  candidate_->tree->kill_all();
   elders_.push_front(std::move(*candidate_));
   candidate_.reset();
   conclude(why);

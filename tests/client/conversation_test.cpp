@@ -341,7 +341,7 @@ TEST(Conversation, OrderlyEndBetweenRequestsIsNoError) {
 TEST(Conversation, CloseThatNeverComesIsAFailureOfTheConnection) {
   const EchoDouble server({.answer = Answer::then_linger});
   LoadPlan plan = plan_for(server, Workload::crr, 3);
-  plan.timeout = 100ms;
+  plan.timeout = 1s;
   const RunResult result = run_load(plan, nullptr);
   EXPECT_EQ(result.requests.completed, 3U);
   EXPECT_EQ(result.connections.failed.timeout, 3U);

@@ -142,8 +142,7 @@ TEST(ForkAcceptorKilled, ChildrenThatItLeftDieWithTheSupervisor) {
   ASSERT_EQ(client.ask("b").data, "B");
   daemon.signal(SIGKILL);
   ASSERT_EQ(daemon.wait(), -SIGKILL);
-  EXPECT_TRUE(
-      eventually(sys::Deadline::after(1s), [&] { return living_below(daemon.pid()).empty(); }));
+  EXPECT_TRUE(eventually(patience(), [&] { return living_below(daemon.pid()).empty(); }));
 }
 
 /// And the drain those, too.

@@ -100,9 +100,8 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
     });
     ASSERT_TRUE(killed) << mode.name << daemon.err();
     ASSERT_EQ(daemon.wait(), -SIGKILL) << daemon.err();
-    ASSERT_TRUE(eventually(sys::Deadline::after(2s), [&] {
-      return living_below(daemon.pid()).empty();
-    })) << mode.name;
+    ASSERT_TRUE(eventually(patience(), [&] { return living_below(daemon.pid()).empty(); }))
+        << mode.name;
   }
   steps.withdraw();
   DaemonUnderTest daemon(

@@ -89,7 +89,7 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
   DaemonUnderTest daemon(GetParam());
   TestClient before(daemon.target());
   ASSERT_EQ(before.ask("before").data, "BEFORE");
-  if (GetParam().is_iterative()) {
+  if (GetParam().holds_others_up()) {
     before.close();
     ASSERT_TRUE(daemon.books_at_rest());
   }
@@ -106,7 +106,7 @@ TEST_P(Shortage, WithoutDescriptorsClientsAreServedOrWait) {
   }
   EXPECT_LT(time_of_status(daemon), at_once);
   EXPECT_LT(processor_share(daemon), no_spin);
-  if (!GetParam().is_iterative()) {
+  if (!GetParam().holds_others_up()) {
     EXPECT_EQ(before.ask("still").data, "STILL");
   }
   for (const pid_t pid : all_of(daemon)) set_limit(pid, RLIMIT_NOFILE, 10'000);

@@ -214,6 +214,8 @@ TEST(SignalStorm, ChangesNothing) {
                                SIGINT,  SIGTTIN, SIGTTOU,  SIGUSR1, SIGUSR2};
   StepControl steps;
   DaemonUnderTest daemon(steps.options(mode_named("fork")));
+  // It has its title when it has settled in.
+  ASSERT_TRUE(eventually(patience(), [&] { return daemon.accepting_processes().size() == 1; }));
   const auto before = daemon.accepting_processes();
   steps.order({.step = "acceptor.fork.before",
                .action = StepAction::delay,

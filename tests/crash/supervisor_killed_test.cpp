@@ -27,7 +27,7 @@ std::string titles_of(const std::vector<ProcessView>& processes) {
 }
 
 void expect_that_nothing_lives_below(pid_t supervisor) {
-  eventually(sys::Deadline::after(1s), [&] { return living_below(supervisor).empty(); });
+  eventually(patience(), [&] { return living_below(supervisor).empty(); });
   const auto living = living_below(supervisor);
   EXPECT_TRUE(living.empty()) << titles_of(living);
 }

@@ -134,6 +134,9 @@ TEST_P(RunAsNobody, EveryProcessIsConfinedAndServesAndTheSupervisorIsNot) {
 
 TEST_P(RunAsNobody, StatusTellsIt) {
   DaemonUnderTest daemon(options());
+  // The filter is the last that a process takes before its first client.
+  ASSERT_TRUE(eventually(patience(),
+                         [&] { return daemon.status().at("confinement").at("system_calls") > 0; }));
   const auto confinement = daemon.status().at("confinement");
   EXPECT_EQ(confinement.at("sandbox"), GetParam().sandbox);
   EXPECT_EQ(confinement.at("user"), "nobody");

@@ -67,13 +67,20 @@ TEST(WatchAtATerminal, RedrawsInPlaceUntilInterrupted) {
   EXPECT_EQ(status.err(), "");
 }
 
+/// From one time that the program goes to the first line until the next.
+std::string whole_screen(Terminal& terminal) {
+  std::string text;
+  while (occurrences(text, home) < 2) text += terminal.read_until(home);
+  const auto begin = text.find(home);
+  return text.substr(begin, text.find(home, begin + home.size()) - begin);
+}
+
 TEST(WatchAtATerminal, ShowsWhatFitsOnTheScreen) {
   DaemonUnderTest daemon(mode_named("pool"));
   Terminal terminal;
   terminal.set_size(10, 80);
   Program status(forkechod, watch(daemon, {"--every", "20ms"}), terminal.options());
-  terminal.read_until(home);
-  const std::string screen = terminal.read_until(home);
+  const std::string screen = whole_screen(terminal);
   EXPECT_EQ(occurrences(screen, "\r\n"), 9) << screen;
   EXPECT_THAT(screen, HasSubstr("..."));
 }

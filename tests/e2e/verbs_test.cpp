@@ -212,7 +212,7 @@ TEST_F(Verbs, StopNowDoesNotWait) {
   const Outcome stopped = call("stop", {"--now"});
   EXPECT_EQ(stopped.exitcode, 0) << stopped.err;
   EXPECT_TRUE(is_gone(pid));
-  EXPECT_TRUE(eventually(sys::Deadline::after(1s), [pid] { return living_below(pid).empty(); }));
+  EXPECT_TRUE(eventually(patience(), [pid] { return living_below(pid).empty(); }));
 }
 
 TEST(Programs, SayTheirVersionAndHelp) {

@@ -173,9 +173,17 @@ void DaemonUnderTest::wait_until_ready() {
     const auto status = try_status();
     if (!status || (*status)["state"] != "running") return false;
     targets_ = (*status)["listen"].get<std::vector<std::string>>();
-    return true;
+    return all_have_settled_in();
   });
   if (!ready || targets_.empty()) throw std::runtime_error("forkechod did not come up: " + log());
+}
+
+/// Until then they look as the supervisor does, and have its privileges.
+bool DaemonUnderTest::all_have_settled_in() const {
+  const auto children = living_children(pid(), pid());
+  return std::none_of(children.begin(), children.end(), [](const ProcessView& view) {
+    return title_of(view.pid).find("supervisor") != std::string::npos;
+  });
 }
 
 std::optional<int> DaemonUnderTest::stop() {

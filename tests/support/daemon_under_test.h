@@ -105,6 +105,7 @@ class DaemonUnderTest {
  private:
   std::optional<nlohmann::json> try_status();
   void wait_until_ready();
+  bool all_have_settled_in() const;
 
   TempDir directory_;
   std::string control_;

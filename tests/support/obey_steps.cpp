@@ -52,7 +52,8 @@ void flood_log(int lines) {
   }
 }
 
-void act(StepOrder& order) {
+/// `parent`: as it was when the order was taken.
+void act(StepOrder& order, pid_t parent) {
   switch (order.action) {
     case StepAction::pass:
       break;
@@ -60,7 +61,7 @@ void act(StepOrder& order) {
       kill(getpid(), SIGKILL);
       for (;;) pause();
     case StepAction::kill_parent:
-      kill(getppid(), SIGKILL);
+      kill(parent, SIGKILL);
       break;
     case StepAction::kill_supervisor:
       kill(board->supervisor, SIGKILL);
@@ -108,10 +109,13 @@ bool take_one(std::atomic<int>& count) {
 void obey(const char* step) {
   for (StepOrder& order : board->orders) {
     if (order.left <= 0 || !is_for(order, step)) continue;
+    // Whom a killed acceptor left is the supervisor's child now; it is not meant.
+    const pid_t parent = getppid();
+    if (order.action == StepAction::kill_parent && parent == board->supervisor) continue;
     if (take_one(order.skip) || !take_one(order.left)) continue;
     order.last = getpid();
     order.done.fetch_add(1);
-    act(order);
+    act(order, parent);
   }
 }
 
