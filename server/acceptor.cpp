@@ -280,7 +280,7 @@ class Acceptor {
       book_.accepted.add(1);
       return true;
     }
-    if (exit.exitcode != unused_spare) tell_of_early_death(exit);
+    if (!leaving() && exit.exitcode != unused_spare) tell_of_early_death(exit);
     return false;
   }
 
