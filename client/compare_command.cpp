@@ -105,7 +105,10 @@ void check_that_one_is_applicable(const ComparisonPlan& plan) {
 ComparisonPlan complete(const CompareOptions& options) {
   ComparisonPlan plan = options.plan;
   if (options.stevens) measure_as_stevens_did(plan.slice);
-  if (!plan.targets.empty()) plan.designs.clear();
+  if (!plan.targets.empty()) {
+    refuse_pinned_server(plan.slice);
+    plan.designs.clear();
+  }
   check_that_one_is_applicable(plan);
   if (!plan.designs.empty()) plan.server_program = find_server(options.server);
   return plan;

@@ -167,7 +167,8 @@ void ComparisonRun::start(Contender& contender, const ServerDesign& design) {
       .name = contender.result.name,
       .program = plan_.server_program,
       .directory = directory_->path(),
-      .options = options_for(design, use_of(plan_.slice), plan_.slice.connections)});
+      .options = options_for(design, use_of(plan_.slice), plan_.slice.connections),
+      .processors = plan_.slice.pins.server});
   contender.server->start(sys::Deadline::after(time_to_start));
   contender.address = contender.server->address();
 }

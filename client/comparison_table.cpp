@@ -19,13 +19,15 @@ constexpr const char* not_measured = "–";
 std::string heading(const Comparison& comparison) {
   const Machine& machine = comparison.machine;
   const LoadPlan& plan = comparison.plan;
+  const std::string pins = plan.pins.to_string();
   return fmt::format(
-      "machine   {}, {} processors, {} memory, {}\n"
+      "machine   {}, {} processors{}, {} memory, {}\n"
       "settings  {}, {} connections, {} load processes, {} bytes of {} text, expecting {};\n"
       "          {} rounds, {} for each design after {} of warm-up, interleaved\n",
-      machine.processor, machine.processors, format_bytes(machine.memory_bytes), machine.kernel,
-      to_string(plan.workload), plan.connections, plan.workers, plan.size.to_string(),
-      to_string(plan.payload), to_string(plan.expect), comparison.rounds_done,
+      machine.processor, machine.processors, pins.empty() ? "" : " (" + pins + ")",
+      format_bytes(machine.memory_bytes), machine.kernel, to_string(plan.workload),
+      plan.connections, plan.workers, plan.size.to_string(), to_string(plan.payload),
+      to_string(plan.expect), comparison.rounds_done,
       plan.requests > 0
           ? format_count(static_cast<double>(plan.requests)) + " " + unit_of_load(plan)
           : sys::format_duration(plan.duration),

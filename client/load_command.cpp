@@ -41,6 +41,7 @@ LoadPlan plan_of(const LoadOptions& options) {
 
 int load(const LoadOptions& options) {
   options.files.check();
+  refuse_pinned_server(options.plan);
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;
   TerminalProgress progress(stderr, shows_progress ? TerminalProgress::Tell::everything
                                                    : TerminalProgress::Tell::warnings);
@@ -68,7 +69,35 @@ void add_size_option(CLI::App& command, SizeDistribution& destination) {
       ->default_str(destination.to_string());
 }
 
+void add_pin_option(CLI::App& command, ProcessorPins& destination) {
+  const auto read = [&destination](const std::string& text) {
+    const auto pins = ProcessorPins::parse(text);
+    if (!pins) {
+      throw CLI::ValidationError(
+          "--pin", "'" + text + "' is no placement; write it like server:0,client:1-3");
+    }
+    for (const Processors& processors : {pins->server, pins->client}) {
+      const std::string missing = find_unavailable(processors);
+      if (missing.empty()) continue;
+      throw CLI::ValidationError("--pin", "this program may not run on processor " + missing +
+                                              " (see nproc, taskset -p $$)");
+    }
+    destination = *pins;
+  };
+  command
+      .add_option_function<std::string>(
+          "--pin", read,
+          "processors to run on: client:1-3; of a server that compare starts also server:0")
+      ->type_name("PLACE");
+}
+
 }  // namespace
+
+void refuse_pinned_server(const LoadPlan& plan) {
+  if (plan.pins.server.empty()) return;
+  throw UsageError(
+      "--pin server: is for a server that compare starts; place a running one with taskset -a -p");
+}
 
 void add_slo_option(CLI::App& command, std::vector<Slo>& destination) {
   const auto read = [&destination](const std::vector<std::string>& texts) {
@@ -145,6 +174,7 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
         const GivenSources sources = find_sources(text, 1);
         return sources.error;
       });
+  add_pin_option(command, plan.pins);
   add_duration_option(command, "--wait-for", plan.wait_for,
                       "how long to wait for the server to be there");
 }

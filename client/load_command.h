@@ -14,6 +14,9 @@ namespace forkecho::client {
 /// is set.
 void add_load_command(CLI::App& app, Command& chosen);
 
+/// Throws UsageError when a plan for servers that are there already says where one is to run.
+void refuse_pinned_server(const LoadPlan& plan);
+
 /// The options that make a LoadPlan, but for the target, added to `command` with `plan` as default
 /// and destination; for load and for those that run loads themselves. `plan` must outlive
 /// `command`.

@@ -96,7 +96,8 @@ std::string find_contradiction(const LoadPlan& plan) {
 }
 
 unsigned worker_count(const LoadPlan& plan, unsigned processors) {
-  const unsigned wanted = plan.workers != 0 ? plan.workers : processors;
+  const auto pinned = static_cast<unsigned>(plan.pins.client.size());
+  const unsigned wanted = plan.workers != 0 ? plan.workers : pinned != 0 ? pinned : processors;
   return std::max(1U, std::min(wanted, plan.connections));
 }
 

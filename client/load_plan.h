@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/processor_pins.h"
 #include "client/size_distribution.h"
 #include "common/sys/deadline.h"
 
@@ -72,6 +73,7 @@ struct LoadPlan {
   Close close = Close::fin;
   std::string
       source{};  // local addresses to connect from, ADDRESS/BITS; empty = see SourceAddresses
+  ProcessorPins pins{};
 };
 
 inline bool is_open_loop(const LoadPlan& plan) {
@@ -98,7 +100,7 @@ std::string_view to_string(Close close);
 std::string find_contradiction(const LoadPlan& plan);
 
 /// Worker processes that the plan means on a machine of `processors`: as asked, or one for each
-/// processor, and never more than connections. At least 1.
+/// processor that they may run on, and never more than connections. At least 1.
 unsigned worker_count(const LoadPlan& plan, unsigned processors);
 
 }  // namespace forkecho::client

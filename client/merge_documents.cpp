@@ -128,6 +128,8 @@ bool side_by_side(const std::vector<Span>& spans) {
 /// Of these each process has its own share when they go on at once.
 constexpr std::array<const char*, 4> shares{"connections", "workers", "requests", "rate"};
 /// These say how long, not what.
+/// Where several processes that run side by side may be set apart; the merged plan names all.
+constexpr std::array<const char*, 2> places{"source", "pin"};
 constexpr std::array<const char*, 2> lengths{"duration_ns", "warmup_ns"};
 
 template <typename Names>
@@ -163,6 +165,8 @@ Json merge_plans(const Values& plans, bool at_once) {
       merged[key] = the_same_or_null(values);
     } else if (all_equal(values)) {
       merged[key] = values.front();
+    } else if (at_once && among(places, key)) {
+      merged[key] = list_of(values);
     } else {
       const auto other =
           std::ranges::find_if(values, [&](const Json& value) { return value != values.front(); });

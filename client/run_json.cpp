@@ -127,6 +127,7 @@ Json machine_json(const Machine& machine) {
 
 Json to_json(const LoadPlan& plan) {
   const bool by_number = plan.requests != 0;
+  const std::string pin = plan.pins.to_string();
   return {{"connections", plan.connections},
           {"workers", plan.workers},
           {"duration_ns", by_number ? Json(nullptr) : Json(plan.duration.count())},
@@ -145,7 +146,8 @@ Json to_json(const LoadPlan& plan) {
           {"think_ns", plan.think.count()},
           {"ramp_ns", plan.ramp.count()},
           {"close", to_string(plan.close)},
-          {"source", plan.source.empty() ? Json(nullptr) : Json(plan.source)}};
+          {"source", plan.source.empty() ? Json(nullptr) : Json(plan.source)},
+          {"pin", pin.empty() ? Json(nullptr) : Json(pin)}};
 }
 
 Json to_json(const RunResult& result) {

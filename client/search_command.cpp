@@ -56,6 +56,7 @@ void tell(const SearchRepeat& repeat) {
 int search(const SearchOptions& options) {
   if (options.repeats % 2 == 0) throw UsageError("--repeats must be odd: most of them decide");
   LoadPlan plan = plan_of(options);
+  refuse_pinned_server(plan);
   if (auto wrong = find_contradiction(plan); !wrong.empty()) throw UsageError(wrong);
   if (!options.json_file.empty()) check_writable(options.json_file);
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;

@@ -87,7 +87,7 @@ void ServerUnderTest::start(sys::Deadline deadline) {
   argv.insert(argv.end(),
               {"--listen", "127.0.0.1:0", "--pidfile", file(".pid"), "--log-file", file(".log")});
   argv.insert(argv.end(), options_.options.begin(), options_.options.end());
-  process_.emplace(background_program(argv, file(".log")));
+  process_.emplace(background_program(argv, file(".log"), options_.processors));
   process_->start();
   while (is_running()) {
     if (deadline.passed()) report_failure("did not listen in time");

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "client/processor_pins.h"
 #include "common/mp/process.h"
 #include "common/sys/deadline.h"
 
@@ -42,6 +43,7 @@ class ServerUnderTest {
     std::filesystem::path program;     // forkechod
     std::filesystem::path directory;   // for its socket, pid file and log; exists
     std::vector<std::string> options;  // beside those that say where
+    Processors processors{};           // that it may run on; empty = any
   };
 
   explicit ServerUnderTest(Options options);

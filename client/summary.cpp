@@ -25,8 +25,10 @@ void add_plan(Buffer& out, const RunResult& result) {
   line(out, "{} {} ({}), {} connections by {} workers, requests of {} bytes {}",
        to_string(plan.workload), result.target, length, plan.connections, plan.workers,
        plan.size.to_string(), to_string(plan.payload));
-  line(out, "on {} × {}, {}, {} of memory", result.machine.processors, result.machine.processor,
-       result.machine.kernel, readable_bytes(result.machine.memory_bytes));
+  const std::string pins = plan.pins.to_string();
+  line(out, "on {} × {}, {}, {} of memory{}", result.machine.processors, result.machine.processor,
+       result.machine.kernel, readable_bytes(result.machine.memory_bytes),
+       pins.empty() ? "" : ", pinned to " + pins);
 }
 
 /// A rate of less than ten thousand has four digits, be they behind the point.

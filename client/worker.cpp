@@ -110,6 +110,7 @@ ConnectionShare share_of(std::size_t connections, unsigned workers, unsigned ind
 void run_worker(const WorkerTask& task, std::vector<FirstConnection> firsts) {
   allow_as_many_descriptors_as_possible();
   ask_for_exact_timers();
+  pin_this_process(task.plan.pins.client);
   EventLoop loop;
   Pacer pacer(task.plan, task.clock, task.control, task.books, loop,
               {.workers = task.plan.workers, .worker = task.index});

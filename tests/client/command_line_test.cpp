@@ -70,6 +70,11 @@ INSTANTIATE_TEST_SUITE_P(
         Arguments{"load", "127.0.0.1:1", "--close", "abort"},
         Arguments{"load", "127.0.0.1:1", "--source", "nonsense"},
         Arguments{"load", "127.0.0.1:1", "--source", "240.0.0.1"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "nonsense"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "client:1023"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "server:0"},
+        Arguments{"search", "127.0.0.1:1", "--slo", "p99<5ms", "--pin", "server:0"},
+        Arguments{"compare", "--targets", "a=127.0.0.1:1", "--pin", "server:0"},
         Arguments{"load", "127.0.0.1:1", "-s", "64-"},
         Arguments{"load", "127.0.0.1:1", "-s", "64:0"},
         Arguments{"load", "127.0.0.1:1", "--payload", "random"},
@@ -92,6 +97,8 @@ TEST(CommandLine, RefusalNamesTheRemedy) {
               HasSubstr("'p99<5' is no term; write it like p99<5ms"));
   EXPECT_THAT(run({"load", "127.0.0.1:1", "--source", "240.0.0.1"}).err,
               HasSubstr("--source 240.0.0.1: no address of this machine is in it"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--pin", "client:1023"}).err,
+              HasSubstr("may not run on processor 1023"));
   EXPECT_THAT(run({"load", "127.0.0.1:1", "--payload", "random"}).err,
               HasSubstr("needs --expect none"));
   EXPECT_THAT(run({"connect", "127.0.0.1:1", "--every", "1s"}).err, HasSubstr("--message TEXT"));

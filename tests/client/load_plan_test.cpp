@@ -82,5 +82,13 @@ TEST(LoadPlan, WorkersAreAsManyAsProcessorsButNeverMoreThanConnections) {
   EXPECT_EQ(workers(0, 10, 0), 1U);
 }
 
+TEST(LoadPlan, APinnedProcessorHasAWorker) {
+  LoadPlan plan;
+  plan.pins = *ProcessorPins::parse("server:0,client:1-3");
+  EXPECT_EQ(worker_count(plan, 8), 3U);
+  plan.workers = 5;
+  EXPECT_EQ(worker_count(plan, 8), 5U);
+}
+
 }  // namespace
 }  // namespace forkecho::client

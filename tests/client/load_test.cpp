@@ -150,6 +150,29 @@ TEST(Load, TimelineHasEveryRequestOnce) {
   EXPECT_GT(result.timeline[0].p50_ns, 0U);
 }
 
+TEST(Load, WorkersAreAsManyAsTheProcessorsTheyArePinnedTo) {
+  const EchoDouble server;
+  LoadPlan plan = short_plan(server.target());
+  plan.workers = 0;
+  plan.duration = 1200ms;
+  plan.pins.client = {0};
+  struct WhereTheyRun : Progress {
+    std::vector<bool> on_the_first_alone;
+    void second_passed(const TimelinePoint&) override {
+      for (const auto& child : mp::active_children()) {
+        if (!child.name.starts_with("load worker")) continue;
+        const std::string status =
+            tests::content_of("/proc/" + std::to_string(child.pid) + "/status");
+        on_the_first_alone.push_back(status.find("Cpus_allowed_list:\t0\n") != status.npos);
+      }
+    }
+  } progress;
+  const RunResult result = run_load(plan, &progress);
+  EXPECT_EQ(result.plan.workers, 1U);
+  EXPECT_EQ(progress.on_the_first_alone, std::vector{true});
+  EXPECT_GT(result.requests.completed, 0U);
+}
+
 TEST(Load, InterruptEndsItEarlyWithAResult) {
   const EchoDouble server;
   LoadPlan plan = short_plan(server.target());
@@ -352,12 +375,13 @@ TEST(OpenLoop, SilentServerTakesWhatThereArePlacesForAndTheRestIsShed) {
   const EchoDouble server({.answer = Answer::never});
   LoadPlan plan = open_plan(server.target(), 1000);
   plan.warmup = 0ns;
-  plan.timeout = 1s;  // later than the end, so that each connection has one
+  plan.duration = 1s;  // a worker may be kept from running for a part of it
+  plan.timeout = 2s;   // later than the end, so that each connection has one
   const RunResult result = run_load(plan, nullptr);
-  EXPECT_EQ(result.requests.scheduled, 300U);
+  EXPECT_EQ(result.requests.scheduled, 1000U);
   EXPECT_EQ(result.requests.sent, 5U);
   EXPECT_EQ(result.requests.failed.timeout, 5U);
-  EXPECT_EQ(result.requests.shed, 295U);
+  EXPECT_EQ(result.requests.shed, 995U);
   EXPECT_EQ(result.requests.shed_by_generator, 0U);
   EXPECT_TRUE(result.generator.valid) << result.generator.reasons.front();
   ASSERT_FALSE(result.generator.reasons.empty());

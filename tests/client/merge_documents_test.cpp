@@ -108,6 +108,18 @@ TEST(MergeDocuments, AddsUpSharesOfRunsSideBySide) {
   EXPECT_EQ(merged["merged_from"], 2);
 }
 
+TEST(MergeDocuments, NamesAllPlacesOfRunsSideBySide) {
+  const std::uint64_t latencies[] = {1, 2};
+  RunResult first = run_of(latencies);
+  first.plan.pins = *ProcessorPins::parse("client:0");
+  RunResult second = run_of(latencies);
+  second.plan.pins = *ProcessorPins::parse("client:1");
+  second.plan.source = "127.1.0.0/30";
+  const Json merged = merge_documents({to_json(first), to_json(second)});
+  EXPECT_EQ(merged["plan"]["pin"], "client:0, client:1");
+  EXPECT_EQ(merged["plan"]["source"], "127.1.0.0/30");
+}
+
 TEST(MergeDocuments, PutsRunsOneAfterTheOtherInARow) {
   const std::uint64_t latencies[] = {1, 2, 3, 4};
   const Json first = to_json(run_of(latencies));

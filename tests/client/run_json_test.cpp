@@ -105,6 +105,8 @@ TEST(RunJson, PlanHasEveryOption) {
   plan.close = Close::rst;
   plan.source = "127.0.0.0/8";
   plan.depth = 3;
+  EXPECT_TRUE(to_json(plan)["pin"].is_null());
+  plan.pins = *ProcessorPins::parse("server:0,client:1");
   const Json json = to_json(plan);
   EXPECT_EQ(json["rate"], 2.5);
   EXPECT_EQ(json["arrivals"], "poisson");
@@ -113,6 +115,7 @@ TEST(RunJson, PlanHasEveryOption) {
   EXPECT_EQ(json["close"], "rst");
   EXPECT_EQ(json["source"], "127.0.0.0/8");
   EXPECT_EQ(json["depth"], 3);
+  EXPECT_EQ(json["pin"], "server:0,client:1");
   EXPECT_EQ(json["think_ns"], 0);
 }
 

@@ -65,6 +65,14 @@ class Compare(ProgramTest):
         self.assertEqual(comparison["designs"][1]["run"]["totals"]["connections"], 5000)
         self.run_forkecho("compare", "--stevens", "-c", "3", expect=64)
 
+    def test_places_servers_and_load_on_processors(self):
+        file = self.folder / "c.json"
+        table, _ = self.run_forkecho("compare", *SHORT, "--pin", "server:0,client:0", "--designs", "event", "--json",
+                                     file, expect=0)
+        settings = json.loads(file.read_text())["settings"]
+        self.assertEqual([settings["pin"], settings["workers"]], ["server:0,client:0", 1])
+        self.assertIn("(server:0,client:0)", table)
+
     def test_says_what_a_design_cannot_do(self):
         table, _ = self.run_forkecho("compare", *SHORT, "--workload", "rr", "--designs", "iterative,pool-shared",
                                      expect=0)
