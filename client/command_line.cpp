@@ -58,6 +58,8 @@ int execute(const Command& command) {
     return command();
   } catch (const NothingAnswered& error) {
     return complain(error.what(), exit_nothing_answered);
+  } catch (const InterruptedBeforeStart& error) {
+    return complain(error.what(), exit_failed);
   } catch (const ServerCannotStart& error) {
     return complain(error.what(), exit_nothing_answered);
   } catch (const MalformedTarget& error) {

@@ -209,6 +209,8 @@ void add_compare_command(CLI::App& app, Command& chosen) {
   command->add_option("--rounds", options->plan.rounds, "how often each design has its turn")
       ->check(CLI::Range(1U, most_rounds))
       ->capture_default_str();
+  add_duration_option(*command, "--pause", options->plan.pause,
+                      "between one server's turn and the next one's");
   add_plan_options(*command, options->plan.slice);
   auto* stevens = command->add_flag(
       "--stevens", options->stevens,

@@ -82,6 +82,13 @@ std::vector<double> cost_rounds(const DesignResult& design) {
 
 void DesignSlices::add(const RunResult& run, std::optional<ServerSample> server) {
   rates_.push_back(run.achieved_rps);
+  slices_.push_back({.started_at = run.started_at,
+                     .t_s = sum_.duration_s,
+                     .duration_s = run.duration_s,
+                     .completed = run.requests.completed,
+                     .errors = run.requests.failed.all() + run.connections.failed.all() +
+                               run.verification.mismatched + run.verification.extra,
+                     .unanswered = run.unanswered});
   if (run.generator.processor_full) ++saturated_;
   invalid_ = invalid_ || run.generator.broke_down;
   if (server) {
@@ -99,6 +106,7 @@ void DesignSlices::fill_in(DesignResult& result) const {
   result.rounds_saturated = saturated_;
   result.invalid = invalid_;
   result.run = sum_;
+  result.slices = slices_;
   if (samples_.empty()) return;
   ServerFigures figures;
   for (const ServerSample& sample : samples_) {

@@ -49,6 +49,16 @@ struct ServerFigures {
   std::optional<double> fairness{};  // median of the slices
 };
 
+/// One round of a design: where on the timeline of all its rounds it is, and when it really was.
+struct SliceNote {
+  std::string started_at;  // UTC, ISO 8601
+  double t_s = 0;          // where it begins on the timeline
+  double duration_s = 0;
+  std::uint64_t completed = 0;
+  std::uint64_t errors = 0;  // failed requests, failed connections and wrong replies
+  std::string unanswered;    // why nothing answered at its start; empty when something did
+};
+
 struct DesignResult {
   std::string name;
   std::string in_words;
@@ -62,6 +72,7 @@ struct DesignResult {
   unsigned rounds_saturated = 0;        // in which a processor of the generator was full
   bool invalid = false;  // the generator failed in another way, see run.generator.reasons
   RunResult run;         // all slices as one
+  std::vector<SliceNote> slices;
 };
 
 /// As many as in Stevens, UNIX Network Programming, volume 1, figure 30.1.
@@ -71,6 +82,7 @@ struct Comparison {
   std::string started_at;  // UTC, ISO 8601
   Machine machine;
   LoadPlan plan;  // of one slice; its target is empty
+  sys::Duration pause{0};  // between two slices
   unsigned rounds_asked = 0;
   unsigned rounds_done = 0;  // fewer when it was interrupted
   std::string baseline;  // the design to which the ratios refer; empty when none could be measured
@@ -91,6 +103,7 @@ class DesignSlices {
  private:
   RunResult sum_;
   std::vector<double> rates_;
+  std::vector<SliceNote> slices_;
   std::vector<ServerSample> samples_;
   std::vector<double> cpu_us_per_request_;
   unsigned saturated_ = 0;

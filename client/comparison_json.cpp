@@ -54,6 +54,7 @@ Json machine_json(const Machine& machine) {
 Json settings_json(const Comparison& comparison) {
   Json settings = to_json(comparison.plan);
   settings.erase("target");
+  settings["pause_ns"] = comparison.pause.count();
   settings["rounds"] = comparison.rounds_asked;
   settings["rounds_done"] = comparison.rounds_done;
   return settings;
@@ -63,6 +64,20 @@ Json settings_json(const Comparison& comparison) {
 Json difference_json(const DesignResult& design) {
   if (!design.ratio_to_baseline) return nullptr;
   return to_string(difference_of(design.ratio_to_baseline->interval));
+}
+
+Json slices_json(const std::vector<SliceNote>& slices) {
+  Json json = Json::array();
+  for (const SliceNote& slice : slices) {
+    json.push_back({{"started_at", slice.started_at},
+                    {"t_s", slice.t_s},
+                    {"duration_s", slice.duration_s},
+                    {"completed", slice.completed},
+                    {"errors", slice.errors},
+                    {"unanswered", slice.unanswered.empty() ? Json(nullptr)
+                                                            : Json(slice.unanswered)}});
+  }
+  return json;
 }
 
 Json design_json(const DesignResult& design) {
@@ -76,7 +91,8 @@ Json design_json(const DesignResult& design) {
             {"process_control_s", summary_json(design.process_control_s)},
             {"latency", nullptr},
             {"server", server_json(design.server)},
-            {"run", nullptr}};
+            {"run", nullptr},
+            {"slices", slices_json(design.slices)}};
   if (!design.rate) return json;
   Json run = to_json(design.run);
   json["latency"] = run["latency"];

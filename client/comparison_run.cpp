@@ -15,6 +15,7 @@ namespace forkecho::client {
 namespace {
 
 using namespace std::chrono_literals;
+using Moment = sys::Clock::time_point;
 
 constexpr auto time_to_start = 10s;
 constexpr auto time_to_stop = 10s;
@@ -63,16 +64,37 @@ class SignalsKeptWaiting {
   SignalsKeptWaiting& operator=(const SignalsKeptWaiting&) = delete;
   ~SignalsKeptWaiting() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
 
-  /// True when one has come; it is then over.
-  bool take() const {
-    const timespec at_once{};
-    return sigtimedwait(&signals_, nullptr, &at_once) > 0;
+  /// True when one has come, or comes within `patience`; it is then over.
+  bool take(sys::Duration patience = sys::Duration::zero()) const {
+    const auto deadline = sys::Deadline::after(patience);
+    for (;;) {
+      const timespec left = sys::Deadline::at(Moment(deadline.remaining())).to_timespec();
+      const int taken = sigtimedwait(&signals_, nullptr, &left);
+      if (taken > 0 || deadline.passed()) return taken > 0;
+    }
   }
 
  private:
   sigset_t signals_{};
   sigset_t before_{};
 };
+
+/// run_load against somebody else's server, which may have gone, or have come back elsewhere: while
+/// its name leads nowhere, `known_address` is driven.
+RunResult load_whatever_answers(LoadPlan plan, const std::string& known_address) {
+  plan.goes_on_unanswered = true;
+  try {
+    return run_load(plan, nullptr);
+  } catch (const NothingAnswered& error) {
+    if (known_address.empty()) throw;
+    const std::string name = plan.target;
+    plan.target = known_address;
+    RunResult run = run_load(plan, nullptr);
+    run.target = name;
+    if (run.unanswered.empty()) run.unanswered = error.what();
+    return run;
+  }
+}
 
 /// run_load, whose complaint names the one of several servers that did not answer.
 RunResult load(const LoadPlan& plan, const std::string& name) {
@@ -85,10 +107,25 @@ RunResult load(const LoadPlan& plan, const std::string& name) {
   }
 }
 
+/// Of a server that could not even be looked for: one connection that failed, and nothing measured.
+RunResult unanswered_run(const LoadPlan& plan, const std::string& why) {
+  RunResult run;
+  run.target = plan.target;
+  run.plan = plan;
+  run.plan.workers = worker_count(plan, this_machine().processors);
+  run.started_at = to_string(wall_time_now());
+  run.machine = this_machine();
+  run.connections.failed.other = 1;
+  run.unanswered = why;
+  return run;
+}
+
 /// One of those that are compared, and what is known of it so far.
 struct Contender {
   DesignResult result;
   std::string address;
+  std::string known_address;  // of somebody else's, once its name has led somewhere
+  bool has_answered = false;  // somebody else's
   std::unique_ptr<ServerUnderTest> server;  // null: somebody else's
   DesignSlices slices;
 };
@@ -117,8 +154,10 @@ class ComparisonRun {
   void start_designs();
   void start(Contender& contender, const ServerDesign& design);
   void make_rounds();
-  bool make_round(unsigned round);
+  bool make_round(unsigned round, const SignalsKeptWaiting& signals);
   Slice make_slice(Contender& contender) const;
+  RunResult drive(Contender& contender, LoadPlan plan) const;
+  void give_up_if_none_answers(const std::vector<Slice>& slices) const;
   void stop_servers();
   Comparison summary();
 
@@ -175,25 +214,39 @@ void ComparisonRun::start(Contender& contender, const ServerDesign& design) {
 
 void ComparisonRun::make_rounds() {
   const SignalsKeptWaiting signals;
-  while (rounds_done_ < plan_.rounds && make_round(rounds_done_)) {
+  while (rounds_done_ < plan_.rounds && make_round(rounds_done_, signals)) {
     ++rounds_done_;
     if (signals.take()) return;
   }
 }
 
+/// Where every server is somebody else's. After the first round, in which each was waited for.
+void ComparisonRun::give_up_if_none_answers(const std::vector<Slice>& slices) const {
+  const bool none = std::ranges::all_of(slices, [](const Slice& slice) {
+    return !slice.contender->server && !slice.contender->has_answered;
+  });
+  if (none) {
+    throw NothingAnswered(slices.front().contender->result.name + ": " +
+                          slices.front().run.unanswered);
+  }
+}
+
 /// False when it was interrupted; what it measured until then is forgotten, so that every design
 /// has the same number of slices.
-bool ComparisonRun::make_round(unsigned round) {
+bool ComparisonRun::make_round(unsigned round, const SignalsKeptWaiting& signals) {
   std::vector<Slice> slices;
   for (const std::size_t place : order_of_round(round, contenders_.size())) {
     Contender& contender = contenders_[place];
     if (contender.result.not_applicable) continue;
+    const bool is_first = round == 0 && slices.empty();
+    if (!is_first && signals.take(plan_.pause)) return false;
     if (progress_ != nullptr)
       progress_->slice_begins(round + 1, plan_.rounds, contender.result.name);
     slices.push_back(make_slice(contender));
     if (slices.back().run.interrupted) return false;
   }
   if (slices.empty()) return false;
+  if (round == 0) give_up_if_none_answers(slices);
   if (started_at_.empty()) started_at_ = slices.front().run.started_at;
   for (Slice& slice : slices) {
     plan_as_run_ = slice.run.plan;
@@ -207,7 +260,7 @@ ComparisonRun::Slice ComparisonRun::make_slice(Contender& contender) const {
   LoadPlan plan = plan_.slice;
   plan.target = contender.address;
   if (!contender.server) {
-    return {.contender = &contender, .run = load(plan, contender.result.name), .sample = {}};
+    return {.contender = &contender, .run = drive(contender, plan), .sample = {}};
   }
   const auto before = contender.server->status(sys::Deadline::after(time_to_answer));
   ServerSampler sampler(contender.server->pid(), middle_of(plan));
@@ -216,6 +269,21 @@ ComparisonRun::Slice ComparisonRun::make_slice(Contender& contender) const {
   const auto after = contender.server->status(sys::Deadline::after(time_to_answer));
   if (slice.sample && before && after) add_counts(*slice.sample, *before, *after);
   return slice;
+}
+
+/// Somebody else's server. That it has gone is a result; the others are measured all the same.
+RunResult ComparisonRun::drive(Contender& contender, LoadPlan plan) const {
+  if (contender.has_answered) plan.wait_for = sys::Duration::zero();
+  try {
+    RunResult run = load_whatever_answers(plan, contender.known_address);
+    contender.known_address = run.address;
+    contender.has_answered = contender.has_answered || run.unanswered.empty() || run.connections.opened > 0;
+    return run;
+  } catch (const NothingAnswered& error) {
+    return unanswered_run(plan, error.what());
+  } catch (const MalformedTarget& error) {
+    throw MalformedTarget(contender.result.name + ": " + error.what());
+  }
 }
 
 void ComparisonRun::stop_servers() {
@@ -228,6 +296,7 @@ Comparison ComparisonRun::summary() {
   Comparison comparison{.started_at = started_at_,
                         .machine = machine_,
                         .plan = plan_as_run_,
+                        .pause = plan_.pause,
                         .rounds_asked = plan_.rounds,
                         .rounds_done = rounds_done_,
                         .baseline = {},

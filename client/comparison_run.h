@@ -37,6 +37,7 @@ struct ComparisonPlan {
   std::filesystem::path server_program;      // forkechod, for designs
   LoadPlan slice;                            // of one design in one round; its target is not read
   unsigned rounds = 9;                       // an interval of 99 % needs eight
+  sys::Duration pause{0};                    // between a slice and the next
 };
 
 /// Who wants to see how far it is. Called before each slice.
@@ -46,7 +47,9 @@ class ComparisonProgress {
   virtual void slice_begins(unsigned round, unsigned rounds, const std::string& name) = 0;
 };
 
-/// Starts every server, makes the rounds, stops them. When a signal interrupts it, the rounds that
+/// Starts every server, makes the rounds, stops them. A target that cannot be reached, or goes
+/// away, is measured as it is, with its errors; NothingAnswered is thrown when none has answered in
+/// the first round. When a signal interrupts it, the rounds that
 /// were complete by then are the result. Throws ServerCannotStart, NothingAnswered,
 /// MalformedTarget, std::system_error; whatever happens, no server, socket or file is left.
 /// `progress` may be null.

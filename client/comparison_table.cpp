@@ -23,7 +23,7 @@ std::string heading(const Comparison& comparison) {
   return fmt::format(
       "machine   {}, {} processors{}, {} memory, {}\n"
       "settings  {}, {} connections, {} load processes, {} bytes of {} text, expecting {};\n"
-      "          {} rounds, {} for each design after {} of warm-up, interleaved\n",
+      "          {} rounds, {} for each design after {} of warm-up{}, interleaved\n",
       machine.processor, machine.processors, pins.empty() ? "" : " (" + pins + ")",
       format_bytes(machine.memory_bytes), machine.kernel, to_string(plan.workload),
       plan.connections, plan.workers, plan.size.to_string(), to_string(plan.payload),
@@ -31,7 +31,10 @@ std::string heading(const Comparison& comparison) {
       plan.requests > 0
           ? format_count(static_cast<double>(plan.requests)) + " " + unit_of_load(plan)
           : sys::format_duration(plan.duration),
-      sys::format_duration(plan.warmup));
+      sys::format_duration(plan.warmup),
+      comparison.pause > sys::Duration::zero()
+          ? " and " + sys::format_duration(comparison.pause) + " of pause"
+          : "");
 }
 
 bool per_connection(const Comparison& comparison) {

@@ -112,6 +112,10 @@ std::string sentence_of_rates(const Comparison& comparison) {
   if (said == Difference::none) {
     return fmt::format("No difference in {} per second was seen.", unit);
   }
+  if (fewest->rate->median == 0) {
+    return fmt::format("{} handled the most {}, {} per second; {} hardly any.", most->name, unit,
+                       format_count(most->rate->median), fewest->name);
+  }
   return fmt::format("{} handled the most {}, {} per second, {} as many as {}{}.", most->name, unit,
                      format_count(most->rate->median),
                      format_ratio(most->rate->median / fewest->rate->median), fewest->name,
@@ -129,6 +133,15 @@ void note_failures(const DesignResult& design, std::vector<std::string>& lines) 
     lines.push_back(fmt::format("{}: {} replies were wrong.", design.name,
                                 format_count(static_cast<double>(wrong))));
   }
+}
+
+void note_silence(const DesignResult& design, std::vector<std::string>& lines) {
+  const auto is_unanswered = [](const SliceNote& slice) { return !slice.unanswered.empty(); };
+  const auto count = std::ranges::count_if(design.slices, is_unanswered);
+  if (count == 0) return;
+  const auto first = std::ranges::find_if(design.slices, is_unanswered);
+  lines.push_back(fmt::format("{}: at the start of {} of {} rounds nothing answered ({}).",
+                              design.name, count, design.slices.size(), first->unanswered));
 }
 
 void note_generator(const DesignResult& design, unsigned rounds, std::vector<std::string>& lines) {
@@ -165,6 +178,7 @@ std::vector<std::string> notes(const Comparison& comparison) {
   }
   for (const DesignResult& design : comparison.designs) {
     note_failures(design, lines);
+    note_silence(design, lines);
     note_generator(design, comparison.rounds_done, lines);
   }
   return lines;

@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto pause_between_tries = 50ms;
+constexpr auto pause_length = 50ms;
 constexpr const char* default_address = "127.0.0.1:9001";  // of the daemon
 
 /// 0, or the errno of the connect.
@@ -68,19 +68,19 @@ FirstConnection try_all(const std::string& target, sys::Duration timeout) {
   return connection;
 }
 
-void sleep_for(sys::Duration duration) {
-  const timespec pause{.tv_sec = 0, .tv_nsec = static_cast<long>(duration.count())};
+}  // namespace
+
+void pause_between_tries() {
+  const timespec pause{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(pause_length).count()};
   nanosleep(&pause, nullptr);
 }
-
-}  // namespace
 
 FirstConnection connect_first(const std::string& target, sys::Duration timeout,
                               sys::Deadline retry_until) {
   for (;;) {
     FirstConnection connection = try_all(target, timeout);
     if (connection.socket || connection.malformed || retry_until.passed()) return connection;
-    sleep_for(pause_between_tries);
+    pause_between_tries();
   }
 }
 

@@ -13,7 +13,8 @@ namespace forkecho::client {
 
 struct FirstConnection {
   sys::Descriptor socket;      // non-blocking, close-on-exec; none if it could not be made
-  sys::SocketAddress address;  // of those that the target stands for, the one that answered
+  sys::SocketAddress address;  // of those that the target stands for, the one that answered, or
+                               // else was tried last; unspecified where no name was found
   sys::Duration connect_time{0};
   std::string error;       // why there is none; one line
   bool malformed = false;  // the target is no address
@@ -23,5 +24,8 @@ struct FirstConnection {
 /// Blocks.
 FirstConnection connect_first(const std::string& target, sys::Duration timeout,
                               sys::Deadline retry_until);
+
+/// What connect_first waits between two tries.
+void pause_between_tries();
 
 }  // namespace forkecho::client

@@ -34,6 +34,10 @@ using Moment = sys::Clock::time_point;
 // To fork all workers before the moment at which they begin together.
 constexpr auto time_to_start = 10ms;
 constexpr auto time_to_start_each = 2ms;
+// Before --start-at, to find the servers and to fork the workers.
+constexpr auto time_to_prepare = 1s;
+// For the first connection of a run that is made even if there is none.
+constexpr auto patience_if_unanswered = 1s;
 // Beyond the timeouts, for workers to end by themselves.
 constexpr auto grace = 5s;
 
@@ -112,6 +116,8 @@ class Run {
   PortBudget ports_;
   std::deque<std::uint64_t> opened_;  // connections up to each of the last seconds
   std::string port_warning_;
+  std::string late_warning_;
+  std::string unanswered_;
   bool warned_ = false;
 };
 
@@ -133,11 +139,20 @@ LoadPlan with_workers(LoadPlan plan) {
 }
 
 RunClock make_clock(const LoadPlan& plan) {
-  const Moment start = sys::Clock::now() + time_to_start + plan.workers * time_to_start_each;
+  const Moment soon = sys::Clock::now() + time_to_start + plan.workers * time_to_start_each;
+  const Moment start = plan.start_at ? std::max(soon, monotonic(*plan.start_at)) : soon;
   const Moment measure_start = start + plan.warmup;
   return {.start = start,
           .measure_start = measure_start,
           .measure_end = plan.requests == 0 ? measure_start + plan.duration : Moment::max()};
+}
+
+/// Empty when the run begins with the others.
+std::string late_warning(const LoadPlan& plan, const RunClock& clock) {
+  if (!plan.start_at) return {};
+  const double late_s = seconds(clock.start - monotonic(*plan.start_at));
+  if (late_s < 0.001) return {};
+  return fmt::format("the run began {:.3f} s after --start-at: no server answered before", late_s);
 }
 
 Run::Run(const LoadPlan& plan, Ends ends)
@@ -154,6 +169,10 @@ Run::Run(const LoadPlan& plan, Ends ends)
                                    : Moment::max()),
       last_progress_(clock_.start),
       ports_(read_port_budget(sources_in_use(), std::ranges::all_of(targets_, is_loopback))) {
+  late_warning_ = late_warning(plan_, clock_);
+  for (const FirstConnection& first : firsts_) {
+    if (!first.socket && unanswered_.empty()) unanswered_ = first.error;
+  }
   if (is_open_loop(plan_)) arrivals_->stride = arrival_stride(plan_.rate);
   if (is_open_loop(plan_) && requests_on_each(plan_) != 0 && plan_.close == Close::fin)
     port_warning_ = port_warning(ports_, connections_planned_within(ports_.taken_for));
@@ -412,6 +431,7 @@ RunResult Run::result() {
   result.started_at = utc_time(std::chrono::system_clock::now() - ago);
   result.duration_s = seconds(measured_for());
   result.interrupted = interrupted_;
+  result.unanswered = unanswered_;
   result.machine = machine_;
   result.connections = tally_connections(books);
   result.requests = tally_requests(books, planned());
@@ -441,28 +461,72 @@ RunResult Run::result() {
   const GeneratorEvidence seen = evidence();
   result.generator = judge(seen);
   result.timeline = timeline_.points();
-  for (const std::string& warning : {port_warning_, arrivals_warning(seen)}) {
+  for (const std::string& warning : {port_warning_, arrivals_warning(seen), late_warning_}) {
     if (!warning.empty()) result.warnings.push_back(warning);
   }
   return result;
 }
 
-std::vector<FirstConnection> connect_to_all(const LoadPlan& plan) {
+/// The addresses of `target`, each as a target by itself; what cannot be resolved now stays as it
+/// is.
+std::vector<std::string> addresses_behind(const std::string& target, sys::Deadline retry_until) {
+  for (;;) {
+    const sys::ResolvedAddresses resolved = sys::resolve(target);
+    std::vector<std::string> all;
+    for (const auto& address : resolved.addresses) {
+      const std::string text = address.to_string();
+      if (std::ranges::find(all, text) == all.end()) all.push_back(text);
+    }
+    if (!all.empty()) return all;
+    if (resolved.malformed || retry_until.passed()) return {target};
+    pause_between_tries();
+  }
+}
+
+/// Where the connections of `plan` go to, in turn: never more than there are connections.
+std::vector<std::string> all_targets(const LoadPlan& plan, sys::Deadline retry_until) {
   std::vector<std::string> targets = plan.more_targets;
   targets.insert(targets.begin(), plan.target);
-  std::vector<FirstConnection> firsts;
   for (const std::string& target : targets) {
     if (const auto wrong = sys::find_malformation(target); !wrong.empty())
       throw MalformedTarget(wrong);
   }
+  if (!plan.every_address) return targets;
+  std::vector<std::string> addresses;
   for (const std::string& target : targets) {
-    FirstConnection first =
-        connect_first(target, plan.timeout, sys::Deadline::after(plan.wait_for));
+    for (std::string& address : addresses_behind(target, retry_until))
+      addresses.push_back(std::move(address));
+  }
+  if (addresses.size() > plan.connections) addresses.resize(plan.connections);
+  return addresses;
+}
+
+std::vector<FirstConnection> connect_to_all(const LoadPlan& plan) {
+  const auto retry_until = sys::Deadline::after(plan.wait_for);
+  const sys::Duration timeout =
+      plan.goes_on_unanswered ? std::min<sys::Duration>(plan.timeout, patience_if_unanswered)
+                              : plan.timeout;
+  std::vector<FirstConnection> firsts;
+  for (const std::string& target : all_targets(plan, retry_until)) {
+    FirstConnection first = connect_first(target, timeout, retry_until);
     if (first.malformed) throw MalformedTarget(first.error);
-    if (!first.socket) throw NothingAnswered(first.error);
+    const bool is_known = first.address.family() != AF_UNSPEC;
+    if (!first.socket && !(plan.goes_on_unanswered && is_known)) throw NothingAnswered(first.error);
     firsts.push_back(std::move(first));
   }
   return firsts;
+}
+
+/// All but what is to be done right before the start.
+void wait_for_start(const LoadPlan& plan) {
+  if (!plan.start_at) return;
+  if (*plan.start_at <= wall_time_now()) {
+    throw ImpossiblePlan("--start-at " + to_string(*plan.start_at) +
+                         " is in the past: this machine's clock shows " +
+                         to_string(wall_time_now()));
+  }
+  if (!wait_for_moment(*plan.start_at - time_to_prepare))
+    throw InterruptedBeforeStart("interrupted before --start-at " + to_string(*plan.start_at));
 }
 
 std::vector<sys::SocketAddress> sources_of(const LoadPlan& plan) {
@@ -487,6 +551,7 @@ void check_families(const Ends& ends) {
 RunResult run_load(const LoadPlan& plan, Progress* progress) {
   if (const std::string wrong = find_contradiction(plan); !wrong.empty())
     throw ImpossiblePlan(wrong);
+  wait_for_start(plan);
   Ends ends{.sources = sources_of(plan)};
   ends.firsts = connect_to_all(plan);
   check_families(ends);

@@ -69,6 +69,23 @@ void add_size_option(CLI::App& command, SizeDistribution& destination) {
       ->default_str(destination.to_string());
 }
 
+void add_start_at_option(CLI::App& command, std::optional<WallTime>& destination) {
+  const auto read = [&destination](const std::string& text) {
+    destination = parse_start_moment(text);
+    if (!destination) {
+      throw CLI::ValidationError("--start-at", "'" + text +
+                                                   "' is no moment; write it like "
+                                                   "2026-11-21T12:00:00Z (UTC) or @1795262400");
+    }
+  };
+  command
+      .add_option_function<std::string>(
+          "--start-at", read,
+          "begin at this moment, with others on other machines: 2026-11-21T12:00:00Z or @SECONDS "
+          "since the epoch")
+      ->type_name("MOMENT");
+}
+
 void add_pin_option(CLI::App& command, ProcessorPins& destination) {
   const auto read = [&destination](const std::string& text) {
     const auto pins = ProcessorPins::parse(text);
@@ -188,6 +205,9 @@ void add_load_command(CLI::App& app, Command& chosen) {
                    "HOST:PORT, [IPV6]:PORT or unix:PATH; the connections take turns over several")
       ->required();
   add_plan_options(*command, options->plan);
+  add_start_at_option(*command, options->plan.start_at);
+  command->add_flag("--every-address", options->plan.every_address,
+                    "the connections take turns over all addresses that a name stands for");
   add_slo_option(*command, options->slos);
   add_result_files_options(*command, options->files);
   command->add_flag("--ceiling", options->ceiling,

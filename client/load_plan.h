@@ -13,6 +13,7 @@
 
 #include "client/processor_pins.h"
 #include "client/size_distribution.h"
+#include "client/start_moment.h"
 #include "common/sys/deadline.h"
 
 namespace forkecho::client {
@@ -74,6 +75,10 @@ struct LoadPlan {
   std::string
       source{};  // local addresses to connect from, ADDRESS/BITS; empty = see SourceAddresses
   ProcessorPins pins{};
+  std::optional<WallTime> start_at{};  // of the warm-up; without it, at once
+  bool every_address = false;  // the connections take turns over all that a target's name stands for
+  bool goes_on_unanswered = false;  // when nothing answers at first, the run is made all the same,
+                                    // and counts what fails; compare's for servers of others
 };
 
 inline bool is_open_loop(const LoadPlan& plan) {

@@ -153,7 +153,8 @@ Json merge_plans(const Values& plans, bool at_once) {
   Json merged = Json::object();
   for (std::size_t run = 1; run < plans.size(); ++run) {
     for (const auto& item : plans[run].items()) {
-      if (!plans.front().contains(item.key())) refuse(run, "its plan has \"" + item.key() + "\"");
+      if (!item.value().is_null() && !plans.front().contains(item.key()))
+        refuse(run, "its plan has \"" + item.key() + "\"");
     }
   }
   for (const auto& item : plans.front().items()) {
@@ -299,6 +300,10 @@ Json merge_points(double end_s, const Values& points) {
   merged["p50"] = known ? Json(latencies->value_at_quantile(0.5)) : Json(nullptr);
   merged["p99"] = known ? Json(latencies->value_at_quantile(0.99)) : Json(nullptr);
   merged["hdr"] = known ? Json(encode_hdr(*latencies)) : Json(nullptr);
+  // Null where a run of an older version does not know.
+  for (const char* kind : {"refused", "timeout", "reset", "short", "wrong", "other"}) {
+    merged[kind] = sum_of(values_of(points, kind));
+  }
   return merged;
 }
 

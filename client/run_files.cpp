@@ -54,11 +54,13 @@ std::string percentile_text_of(const RunResult& result) {
 }
 
 std::string csv_of(const RunResult& result) {
-  std::string text = "t_s,completed,errors,p50_ns,p99_ns\n";
+  std::string text = "t_s,completed,errors,p50_ns,p99_ns,refused,timeout,reset,short,wrong,other\n";
   for (const TimelinePoint& point : result.timeline) {
     text += fmt::format("{:.3f},{},{},", point.t_s, point.completed, point.errors);
     text += point.completed == 0 ? "," : fmt::format("{},{}", point.p50_ns, point.p99_ns);
-    text += '\n';
+    const ErrorKinds& kinds = point.kinds;
+    text += fmt::format(",{},{},{},{},{},{}\n", kinds.refused, kinds.timeout, kinds.reset,
+                        kinds.cut_short, kinds.wrong, kinds.other);
   }
   return text;
 }

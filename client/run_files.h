@@ -18,8 +18,8 @@ std::string interval_log_of(const RunResult& result);
 /// The .hgrm of a run: latencies from the intended start, in milliseconds.
 std::string percentile_text_of(const RunResult& result);
 
-/// The timeline, a row for each point: "t_s,completed,errors,p50_ns,p99_ns". A quantile of a point
-/// in which nothing was completed is left empty.
+/// The timeline, a row for each point: "t_s,completed,errors,p50_ns,p99_ns" and errors by kind.
+/// A quantile of a point in which nothing was completed is left empty.
 std::string csv_of(const RunResult& result);
 
 /// Seconds since the epoch of "2024-01-31T12:00:00.000Z"; empty for any other form.

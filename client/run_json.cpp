@@ -111,7 +111,13 @@ Json timeline_json(const std::vector<TimelinePoint>& timeline) {
                       {"errors", point.errors},
                       {"p50", quantile(point.p50_ns)},
                       {"p99", quantile(point.p99_ns)},
-                      {"hdr", point.hdr.empty() ? Json(nullptr) : Json(point.hdr)}});
+                      {"hdr", point.hdr.empty() ? Json(nullptr) : Json(point.hdr)},
+                      {"refused", point.kinds.refused},
+                      {"timeout", point.kinds.timeout},
+                      {"reset", point.kinds.reset},
+                      {"short", point.kinds.cut_short},
+                      {"wrong", point.kinds.wrong},
+                      {"other", point.kinds.other}});
   }
   return points;
 }
@@ -147,7 +153,9 @@ Json to_json(const LoadPlan& plan) {
           {"ramp_ns", plan.ramp.count()},
           {"close", to_string(plan.close)},
           {"source", plan.source.empty() ? Json(nullptr) : Json(plan.source)},
-          {"pin", pin.empty() ? Json(nullptr) : Json(pin)}};
+          {"pin", pin.empty() ? Json(nullptr) : Json(pin)},
+          {"start_at", plan.start_at ? Json(to_string(*plan.start_at)) : Json(nullptr)},
+          {"every_address", plan.every_address}};
 }
 
 Json to_json(const RunResult& result) {

@@ -103,6 +103,17 @@ struct ServerUsage {
   std::optional<std::uint64_t> pss_bytes{};
 };
 
+/// Failed requests, failed connections and wrong replies by what the client saw of them.
+struct ErrorKinds {
+  std::uint64_t refused = 0;    // nobody listened
+  std::uint64_t timeout = 0;    // of a connect, a request or a close
+  std::uint64_t reset = 0;      // likewise
+  std::uint64_t cut_short = 0;  // "short" in the JSON: end of file before the whole reply
+  std::uint64_t wrong = 0;      // a reply that was not what it should be, or more than that
+  std::uint64_t other = 0;
+  std::uint64_t all() const { return refused + timeout + reset + cut_short + wrong + other; }
+};
+
 /// What happened since the previous point (or the start), about one second.
 struct TimelinePoint {
   double t_s = 0;  // its end, from the start of the measured part
@@ -111,6 +122,7 @@ struct TimelinePoint {
   std::uint64_t p50_ns = 0;  // from the intended start; 0 when nothing was completed
   std::uint64_t p99_ns = 0;
   std::string hdr{};  // the latencies from the intended start (hdr_encoding.h); empty if none
+  ErrorKinds kinds{};  // of errors, which is their sum
 };
 
 struct RunResult {
@@ -120,6 +132,7 @@ struct RunResult {
   std::string started_at;  // of the measured part: UTC, ISO 8601, "2024-01-31T12:00:00.000Z"
   double duration_s = 0;   // of the measured part, to the end of its last request
   bool interrupted = false;
+  std::string unanswered{};  // why nothing answered at its start; empty when something did
   Machine machine;
 
   ConnectionCounts connections;

@@ -72,15 +72,16 @@ Totals tally_totals(std::span<const WorkerBooks> books) {
           .bytes_in = tally(books, &WorkerBooks::total_bytes_in)};
 }
 
-std::uint64_t tally_errors(std::span<const WorkerBooks> books) {
-  std::uint64_t errors = tally_connections(books).failed.all();
-  for (Counter WorkerBooks::*kind :
-       {&WorkerBooks::requests_timed_out, &WorkerBooks::requests_reset,
-        &WorkerBooks::requests_short, &WorkerBooks::requests_other,
-        &WorkerBooks::replies_mismatched, &WorkerBooks::replies_extra}) {
-    errors += tally(books, kind);
-  }
-  return errors;  // a short reply is a failed request already
+ErrorKinds tally_errors(std::span<const WorkerBooks> books) {
+  const auto of = [books](Counter WorkerBooks::*counter) { return tally(books, counter); };
+  const ConnectionCounts::Failed connections = tally_connections(books).failed;
+  // Without replies_short: such a reply is a failed request already.
+  return {.refused = connections.refused,
+          .timeout = connections.timeout + of(&WorkerBooks::requests_timed_out),
+          .reset = connections.reset + of(&WorkerBooks::requests_reset),
+          .cut_short = of(&WorkerBooks::requests_short),
+          .wrong = of(&WorkerBooks::replies_mismatched) + of(&WorkerBooks::replies_extra),
+          .other = connections.other + of(&WorkerBooks::requests_other)};
 }
 
 void merge_all(std::span<const WorkerBooks> books, LatencyHistogram WorkerBooks::*histogram,

@@ -24,7 +24,7 @@ Verification tally_verification(std::span<const WorkerBooks> books);
 Totals tally_totals(std::span<const WorkerBooks> books);
 
 /// Failed requests, failed connections and wrong replies so far.
-std::uint64_t tally_errors(std::span<const WorkerBooks> books);
+ErrorKinds tally_errors(std::span<const WorkerBooks> books);
 std::uint64_t tally(std::span<const WorkerBooks> books, Counter WorkerBooks::*counter);
 
 /// Adds the workers' histograms to `into`.

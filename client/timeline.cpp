@@ -7,6 +7,18 @@
 #include "client/tally.h"
 
 namespace forkecho::client {
+namespace {
+
+ErrorKinds difference(const ErrorKinds& now, const ErrorKinds& before) {
+  return {.refused = now.refused - before.refused,
+          .timeout = now.timeout - before.timeout,
+          .reset = now.reset - before.reset,
+          .cut_short = now.cut_short - before.cut_short,
+          .wrong = now.wrong - before.wrong,
+          .other = now.other - before.other};
+}
+
+}  // namespace
 
 const TimelinePoint& Timeline::add_point(double t_s) {
   Boxed<LatencyHistogram> all;
@@ -15,19 +27,21 @@ const TimelinePoint& Timeline::add_point(double t_s) {
   since->subtract(*seen_);
   seen_ = std::move(all);
   const std::uint64_t completed = tally(books_, &WorkerBooks::requests_completed);
-  const std::uint64_t errors = tally_errors(books_);
+  const ErrorKinds errors = tally_errors(books_);
+  const ErrorKinds new_errors = difference(errors, std::exchange(errors_seen_, errors));
   points_.push_back({.t_s = t_s,
                      .completed = completed - std::exchange(completed_seen_, completed),
-                     .errors = errors - std::exchange(errors_seen_, errors),
+                     .errors = new_errors.all(),
                      .p50_ns = since->value_at_quantile(0.5),
                      .p99_ns = since->value_at_quantile(0.99),
-                     .hdr = since->count() == 0 ? "" : encode_hdr(to_hdr(*since))});
+                     .hdr = since->count() == 0 ? "" : encode_hdr(to_hdr(*since)),
+                     .kinds = new_errors});
   return points_.back();
 }
 
 void Timeline::add_rest(double t_s) {
   const bool nothing = tally(books_, &WorkerBooks::requests_completed) == completed_seen_ &&
-                       tally_errors(books_) == errors_seen_;
+                       tally_errors(books_).all() == errors_seen_.all();
   if (!nothing) add_point(points_.empty() ? t_s : std::max(t_s, points_.back().t_s));
 }
 

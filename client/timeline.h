@@ -26,7 +26,7 @@ class Timeline {
   std::vector<TimelinePoint> points_;
   Boxed<LatencyHistogram> seen_;
   std::uint64_t completed_seen_ = 0;
-  std::uint64_t errors_seen_ = 0;
+  ErrorKinds errors_seen_;
 };
 
 }  // namespace forkecho::client
