@@ -141,7 +141,8 @@ void note_silence(const DesignResult& design, std::vector<std::string>& lines) {
   if (count == 0) return;
   const auto first = std::ranges::find_if(design.slices, is_unanswered);
   lines.push_back(fmt::format("{}: at the start of {} of {} rounds nothing answered ({}).",
-                              design.name, count, design.slices.size(), first->unanswered));
+                              design.name, count, design.slices.size(),
+                              first->unanswered.substr(0, first->unanswered.find(';'))));
 }
 
 void note_generator(const DesignResult& design, unsigned rounds, std::vector<std::string>& lines) {

@@ -39,7 +39,8 @@ LoadPlan plan_of(const LoadOptions& options) {
   return plan;
 }
 
-int load(const LoadOptions& options) {
+int load(LoadOptions options) {
+  options.files.fill_in_host();
   options.files.check();
   refuse_pinned_server(options.plan);
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;
@@ -67,23 +68,6 @@ void add_size_option(CLI::App& command, SizeDistribution& destination) {
           "-s,--size", read, "bytes of a request: 64; 64-4096, evenly; 64:9,4096:1, by weight")
       ->type_name("SIZE")
       ->default_str(destination.to_string());
-}
-
-void add_start_at_option(CLI::App& command, std::optional<WallTime>& destination) {
-  const auto read = [&destination](const std::string& text) {
-    destination = parse_start_moment(text);
-    if (!destination) {
-      throw CLI::ValidationError("--start-at", "'" + text +
-                                                   "' is no moment; write it like "
-                                                   "2026-11-21T12:00:00Z (UTC) or @1795262400");
-    }
-  };
-  command
-      .add_option_function<std::string>(
-          "--start-at", read,
-          "begin at this moment, with others on other machines: 2026-11-21T12:00:00Z or @SECONDS "
-          "since the epoch")
-      ->type_name("MOMENT");
 }
 
 void add_pin_option(CLI::App& command, ProcessorPins& destination) {
@@ -205,7 +189,8 @@ void add_load_command(CLI::App& app, Command& chosen) {
                    "HOST:PORT, [IPV6]:PORT or unix:PATH; the connections take turns over several")
       ->required();
   add_plan_options(*command, options->plan);
-  add_start_at_option(*command, options->plan.start_at);
+  add_start_at_option(*command, options->plan.start_at,
+                      "begin at this moment, with others on other machines");
   command->add_flag("--every-address", options->plan.every_address,
                     "the connections take turns over all addresses that a name stands for");
   add_slo_option(*command, options->slos);

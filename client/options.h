@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "client/start_moment.h"
 #include "common/sys/deadline.h"
 
 namespace forkecho::client {
@@ -16,6 +17,10 @@ enum class Zero { allowed, refused };
 CLI::Option* add_duration_option(CLI::App& command, const std::string& names,
                                  sys::Duration& destination, const std::string& description,
                                  Zero zero = Zero::allowed);
+
+/// --start-at; `destination` stays empty where it is not given.
+CLI::Option* add_start_at_option(CLI::App& command, std::optional<WallTime>& destination,
+                                 const std::string& description);
 
 /// An option that names a file to write; an empty name is refused.
 CLI::Option* add_result_file_option(CLI::App& command, const std::string& names,

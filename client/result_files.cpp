@@ -7,6 +7,7 @@
 #include "client/html_report.h"
 #include "client/options.h"
 #include "client/run_files.h"
+#include "client/run_folder.h"
 #include "client/run_json.h"
 #include "client/write_file.h"
 
@@ -38,9 +39,14 @@ void ResultFiles::write(const RunResult& result) const {
   if (!html.empty()) write_file_whole(html, html_report({document}));
 }
 
+void ResultFiles::fill_in_host() {
+  for (std::string* name : {&json, &csv, &hdr, &hgrm, &html}) *name = with_host_name(*name);
+}
+
 void add_result_files_options(CLI::App& command, ResultFiles& files) {
   add_result_file_option(command, "--json", files.json,
-                         "write the result as JSON to this file; - is standard output");
+                         "write the result as JSON to this file; - is standard output; {host} in a name "
+                         "is this host's");
   add_result_file_option(command, "--csv", files.csv,
                          "write what each second brought as a table to this file");
   add_result_file_option(command, "--hdr", files.hdr,

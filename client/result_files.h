@@ -16,6 +16,8 @@ struct ResultFiles {
   std::string hgrm;
   std::string html;
 
+  /// "{host}" in a name becomes this host's (run_folder.h).
+  void fill_in_host();
   /// Before a long run: throws std::system_error for a file that could not be written now.
   void check() const;
   /// Whether one of them goes to standard output.

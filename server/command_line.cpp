@@ -186,6 +186,10 @@ void add_sight(CLI::App& app, Options& options) {
   app.add_option("--metrics", options.metrics,
                  "Where Prometheus gets its metrics: HOST:PORT, [IPV6]:PORT or unix:PATH")
       ->default_str("off");
+  app.add_option("--final-status", options.final_status,
+                 "A file for the last status, as `status --json` gives it, once the last "
+                 "connection has ended")
+      ->default_str("off");
   app.add_option("--access-log", options.access_log,
                  "A file for one line per connection, as --log-format says")
       ->default_str("off");

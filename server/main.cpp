@@ -10,6 +10,7 @@
 #include "server/command_line.h"
 #include "server/contradiction.h"
 #include "server/daemon.h"
+#include "server/final_status.h"
 #include "server/handover.h"
 #include "server/invocation.h"
 #include "server/status_watch.h"
@@ -34,6 +35,10 @@ void check(const CommandLine& command) {
   if (!wrong.empty())
     throw FatalError(by_file ? ExitCode::config : ExitCode::usage,
                      (by_file ? command.config + ": " : "") + wrong);
+  if (const std::string unwritable = find_unwritable(command.options.final_status);
+      !unwritable.empty()) {
+    throw FatalError(ExitCode::system, unwritable);
+  }
   print("the configuration can be used\n");
 }
 

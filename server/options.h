@@ -114,6 +114,7 @@ struct Options {
   ConfinementOptions confinement;
   std::string metrics;     // where metrics are served; empty: nowhere
   std::string access_log;  // file; empty: none
+  std::string final_status;  // file; empty: none
   sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
   /// What these options were read from, to read it again; empty in tests.
   std::vector<std::string> command_line;

@@ -59,6 +59,7 @@ constexpr std::array all_fixed{
     fixed<&Options::control>("--control"),
     fixed<&Options::pidfile>("--pidfile"),
     fixed<&Options::metrics>("--metrics"),
+    fixed<&Options::final_status>("--final-status"),
     fixed_log_file,
     fixed_access_log,
 };

@@ -23,6 +23,7 @@
 #include "server/control_socket.h"
 #include "server/exit_code.h"
 #include "server/exporter_keeper.h"
+#include "server/final_status.h"
 #include "server/generations.h"
 #include "server/life_cycle.h"
 #include "server/listener.h"
@@ -83,6 +84,7 @@ class Supervisor {
   Supervisor(const Options& options, Inheritance&& inherited)
       : called_as_(inherited.called_as),
         pid_file_(options.pidfile, std::move(inherited.pidfile)),
+        final_status_(options.final_status),
         listeners_(open_listeners(options, inherited.listeners)),
         generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
@@ -122,10 +124,22 @@ class Supervisor {
     log_relay_.pass_on_all();
     access_relay_.pass_on_all();
     log::info("{}", books_line(generations_.totals()));
+    leave_final_status();
     log::info("ended");
   }
 
  private:
+  void leave_final_status() {
+    if (!final_status_.is_asked_for() || !was_the_daemon_) return;
+    const std::string text = to_json(status()).dump() + "\n";
+    try {
+      is_the_daemon_ ? final_status_.write(text) : final_status_.write_beside(text);
+    } catch (const FatalError& error) {
+      log::error("{}", error.what());
+      throw;
+    }
+  }
+
   bool over() {
     if (state_ < State::draining || !generations_.empty()) return false;
     if (is_the_daemon_ && !predecessors_.alive().empty() && !end_deadline_.passed()) return false;
@@ -461,7 +475,7 @@ class Supervisor {
 
   /// Nothing that the old daemon still needs is touched until it says so.
   void begin_succession(Inheritance&& inherited) {
-    is_the_daemon_ = false;
+    is_the_daemon_ = was_the_daemon_ = false;
     predecessors_ = Predecessors(std::move(inherited.predecessors));
     successor_.emplace(context_, std::move(inherited.channel));
     inherited.listeners.clear();  // not asked for any more; the old daemon sees to who waits there
@@ -480,7 +494,7 @@ class Supervisor {
   }
 
   void take_up_duties() {
-    is_the_daemon_ = true;
+    is_the_daemon_ = was_the_daemon_ = true;
     write_pid_file(getpid());
     control_->open();
     manager_.ready(summary());
@@ -713,6 +727,7 @@ class Supervisor {
 
   const Invocation called_as_;
   PidFile pid_file_;
+  const FinalStatus final_status_;
   const std::vector<Listener> listeners_;
   MemoryReserve memory_reserve_;
   RepeatedWarning shortage_;
@@ -731,6 +746,7 @@ class Supervisor {
   /// False before this daemon has taken over from another, and after another has from this one:
   /// then the files, the doors and the service manager are that one's.
   bool is_the_daemon_ = true;
+  bool was_the_daemon_ = true;  // or is; false before it has taken over
   std::optional<Successor> successor_;
   bool has_reported_ = false;
   Predecessors predecessors_{{}};

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "client/exit_code.h"
 #include "client/machine.h"
@@ -110,6 +111,69 @@ TEST(Load, NothingThereIsSaidAtOnce) {
     EXPECT_THAT(error.what(),
                 HasSubstr("nothing answers at " + plan.target + ": Connection refused"));
   }
+}
+
+TEST(Load, NothingThereCanBeAResult) {
+  const testing::UnansweredTarget nobody;
+  LoadPlan plan = short_plan(nobody.text());
+  plan.goes_on_unanswered = true;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_THAT(result.unanswered, HasSubstr("Connection refused"));
+  EXPECT_GT(result.connections.failed.refused, 0U);
+  EXPECT_GE(result.duration_s, 0.3);
+  EXPECT_EQ(exit_code(result), exit_failed);
+  plan.target = "no-such-host.invalid:1";
+  EXPECT_THROW(run_load(plan, nullptr), NothingAnswered) << "there is nothing to drive";
+}
+
+TEST(Load, BeginsAtTheMomentOfThePlan) {
+  const EchoDouble server;
+  LoadPlan plan = short_plan(server.target());
+  plan.start_at = wall_time_now() + 1200ms;
+  const RunResult result = run_load(plan, nullptr);
+  const auto began = parse_start_moment(result.started_at);
+  ASSERT_TRUE(began);
+  EXPECT_LE(std::chrono::abs(*began - (*plan.start_at + plan.warmup)), 5ms);
+  EXPECT_THAT(result.warnings, ::testing::IsEmpty());
+}
+
+TEST(Load, MomentThatHasPassedIsTheUsersError) {
+  const EchoDouble server;
+  LoadPlan plan = short_plan(server.target());
+  plan.start_at = wall_time_now() - 1ms;
+  EXPECT_THROW(run_load(plan, nullptr), ImpossiblePlan);
+  EXPECT_EQ(server.books().accepted, 0U);
+}
+
+TEST(Load, ASignalEndsTheWaitForTheMoment) {
+  const EchoDouble server;
+  LoadPlan plan = short_plan(server.target());
+  plan.start_at = wall_time_now() + 1h;
+  mp::Process waiting([&plan] {
+    try {
+      run_load(plan, nullptr);
+    } catch (const InterruptedBeforeStart&) {
+      mp::leave(7);
+    }
+  });
+  waiting.start();
+  // Told again and again, since it may come before the wait: then it ends the process by itself.
+  while (waiting.is_alive()) {
+    waiting.terminate();
+    std::this_thread::sleep_for(20ms);
+  }
+  waiting.join();
+  EXPECT_THAT(waiting.exitcode(), ::testing::AnyOf(7, -SIGTERM));
+}
+
+TEST(Load, ServerThatComesLateIsToldOf) {
+  const testing::UnansweredTarget nobody;
+  LoadPlan plan = short_plan(nobody.text());
+  plan.goes_on_unanswered = true;
+  plan.wait_for = 1500ms;
+  plan.start_at = wall_time_now() + 1s;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_THAT(result.warnings, ::testing::Contains(HasSubstr("after --start-at")));
 }
 
 TEST(Load, MalformedTargetIsTheUsersError) {

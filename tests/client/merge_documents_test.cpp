@@ -35,7 +35,8 @@ RunResult run_of(std::span<const std::uint64_t> latencies, double start_s = noon
                             .errors = 1,
                             .p50_ns = part->value_at_quantile(0.5),
                             .p99_ns = part->value_at_quantile(0.99),
-                            .hdr = encode_hdr(to_hdr(*part))});
+                            .hdr = encode_hdr(to_hdr(*part)),
+                            .kinds = {.reset = 1}});
   }
   run.from_send = run.first_byte = run.from_intended;
   const std::uint64_t count = latencies.size();
@@ -79,6 +80,8 @@ TEST(MergeDocuments, EqualsOneRunOverAllSamples) {
     EXPECT_EQ(merged["timeline"][1][key], whole["timeline"][1][key]) << key;
   }
   EXPECT_EQ(merged["timeline"][1]["errors"], 3);
+  EXPECT_EQ(merged["timeline"][1]["reset"], 3);
+  EXPECT_EQ(merged["timeline"][1]["refused"], 0);
 }
 
 TEST(MergeDocuments, InAnyOrderAndStepByStepIsTheSame) {
@@ -106,6 +109,28 @@ TEST(MergeDocuments, AddsUpSharesOfRunsSideBySide) {
   EXPECT_EQ(merged["rate"]["achieved_rps"], 4);
   EXPECT_EQ(merged["generator"]["cpu_percent"], Json({50, 60, 50, 60}));
   EXPECT_EQ(merged["merged_from"], 2);
+}
+
+TEST(MergeDocuments, TakesRunsThatBeganTogetherAlone) {
+  const std::uint64_t latencies[] = {1, 2};
+  RunResult first = run_of(latencies);
+  first.plan.start_at = parse_start_moment("2026-01-31T12:00:00Z");
+  RunResult second = first;
+  EXPECT_EQ(merge_documents({to_json(first), to_json(second)})["plan"]["start_at"],
+            "2026-01-31T12:00:00.000Z");
+  second.plan.start_at = parse_start_moment("2026-01-31T12:00:01Z");
+  EXPECT_THROW(merge_documents({to_json(first), to_json(second)}), CannotMerge);
+}
+
+TEST(MergeDocuments, KindsOfErrorsThatAnOlderRunDoesNotTellAreNull) {
+  const std::uint64_t latencies[] = {1, 2};
+  const Json run = to_json(run_of(latencies));
+  Json older = run;
+  for (Json& point : older["timeline"]) point.erase("reset");
+  older["plan"].erase("start_at");
+  const Json merged = merge_documents({older, run});
+  EXPECT_EQ(merged["timeline"][0]["errors"], 2);
+  EXPECT_EQ(merged["timeline"][0]["reset"], nullptr);
 }
 
 TEST(MergeDocuments, NamesAllPlacesOfRunsSideBySide) {

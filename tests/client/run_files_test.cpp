@@ -20,7 +20,7 @@ RunResult two_seconds() {
   run.timeline.push_back(second.timeline[0]);
   run.timeline[1].t_s = 2.5;
   run.timeline[1].hdr = encode_hdr(to_hdr(*second.from_intended));
-  run.timeline.push_back({.t_s = 3.5, .errors = 7});
+  run.timeline.push_back({.t_s = 3.5, .errors = 7, .kinds = {.refused = 1, .reset = 2, .cut_short = 4}});
   run.duration_s = 3.5;
   run.connect->record(5);
   return run;
@@ -57,10 +57,10 @@ TEST(PercentileTextOf, IsOfTheIntendedStartInMilliseconds) {
 
 TEST(CsvOf, HasARowForEachPoint) {
   EXPECT_EQ(csv_of(two_seconds()),
-            "t_s,completed,errors,p50_ns,p99_ns\n"
-            "1.000,100,0,1000,1000\n"
-            "2.500,200,0,2000,2000\n"
-            "3.500,0,7,,\n");
+            "t_s,completed,errors,p50_ns,p99_ns,refused,timeout,reset,short,wrong,other\n"
+            "1.000,100,0,1000,1000,0,0,0,0,0,0\n"
+            "2.500,200,0,2000,2000,0,0,0,0,0,0\n"
+            "3.500,0,7,,,1,0,2,4,0,0\n");
 }
 
 TEST(ParseUtc, KnowsTheFormOfARun) {

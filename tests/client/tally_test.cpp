@@ -117,7 +117,28 @@ TEST(Tally, ErrorsAreCountedOnce) {
   books[0].requests_short.add(1);
   books[0].replies_mismatched.add(1);
   books[0].connections_refused.add(1);
-  EXPECT_EQ(tally_errors(books.all()), 3U);
+  const ErrorKinds errors = tally_errors(books.all());
+  EXPECT_EQ(errors.all(), 3U);
+  EXPECT_EQ(errors.cut_short, 1U);
+  EXPECT_EQ(errors.wrong, 1U);
+  EXPECT_EQ(errors.refused, 1U);
+}
+
+TEST(Tally, ErrorsOfAKindAreThoseOfConnectionsAndRequests) {
+  const Books books(2);
+  books[0].connections_timed_out.add(1);
+  books[1].requests_timed_out.add(2);
+  books[0].connections_reset.add(4);
+  books[1].requests_reset.add(8);
+  books[0].connections_other.add(16);
+  books[1].requests_other.add(32);
+  books[0].replies_extra.add(64);
+  const ErrorKinds errors = tally_errors(books.all());
+  EXPECT_EQ(errors.timeout, 3U);
+  EXPECT_EQ(errors.reset, 12U);
+  EXPECT_EQ(errors.other, 48U);
+  EXPECT_EQ(errors.wrong, 64U);
+  EXPECT_EQ(errors.all(), 127U);
 }
 
 TEST(Tally, ProcessorTimeIsOfTheMeasuredPart) {

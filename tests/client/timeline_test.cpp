@@ -28,6 +28,8 @@ TEST(Timeline, PointsHoldWhatCameSinceTheLast) {
   EXPECT_EQ(second.t_s, 2);
   EXPECT_EQ(second.completed, 1U);
   EXPECT_EQ(second.errors, 2U);
+  EXPECT_EQ(second.kinds.reset, 2U);
+  EXPECT_EQ(second.kinds.all(), 2U);
   EXPECT_EQ(second.p50_ns, 900U);
   EXPECT_EQ(decode_hdr(first.hdr).histogram->count(), 2U);
   EXPECT_EQ(decode_hdr(second.hdr).histogram->max(), 900U);

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 import unittest
 
 from programs import DOUBLE, ProgramTest, processes_that_name, soak, wait_until
@@ -87,6 +88,33 @@ class Compare(ProgramTest):
                                          "--wait-for", "5s", expect=0, TMPDIR="/nonexistent")
         self.assertRegex(table, r"(?m)^one .+ 1.00×  +–  .+ 0$")
         self.assertNotIn("CPU/", table)
+
+    def test_goes_on_when_one_of_them_is_not_there(self):
+        file = self.folder / "c.json"
+        with self.double() as address:
+            targets = f"gone=127.0.0.1:1,lost=nowhere.invalid:1,there={address}"
+            table, _ = self.run_forkecho("compare", *SHORT, "--targets", targets, "--pause", "50ms", "--json", file,
+                                         expect=1)
+        gone, lost, there = json.loads(file.read_text())["designs"]
+        self.assertGreater(gone["run"]["connections"]["failed"]["refused"], 0)
+        self.assertEqual(gone["run"]["requests"]["completed"], 0)
+        self.assertGreater(sum(point["refused"] for point in gone["run"]["timeline"]), 0)
+        self.assertEqual(lost["run"]["connections"]["failed"]["other"], 2)
+        self.assertTrue(all("Connection refused" in one["unanswered"] for one in gone["slices"]))
+        self.assertEqual([one["unanswered"] for one in there["slices"]], [None, None])
+        self.assertEqual(sum(there["run"]["requests"]["failed"].values()), 0)
+        self.assertGreater(there["rate"]["min"], 0)
+        self.assertIn("gone: at the start of 2 of 2 rounds nothing answered", table)
+        self.assertRegex(table, "(?m)^there .+ 0$")
+
+    def test_pauses_between_servers(self):
+        file = self.folder / "c.json"
+        with self.double() as address:
+            begin = time.monotonic()
+            self.run_forkecho("compare", *SHORT, "--targets", f"a={address},b={address}", "--pause", "300ms", "--json",
+                              file, expect=0)
+        self.assertGreater(time.monotonic() - begin, 3 * .3)
+        self.assertEqual(json.loads(file.read_text())["settings"]["pause_ns"], 300_000_000)
 
     def test_fails_on_a_wrong_reply(self):
         with self.double(FORKECHOD_DOUBLE="wrong") as address:

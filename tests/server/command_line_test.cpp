@@ -108,6 +108,8 @@ TEST(CommandLine, EachOptionSetsItsOwn) {
   EXPECT_EQ(options_of({"--control", "/c.sock", "--pidfile", "/p"}).pidfile, "/p");
   EXPECT_EQ(options_of({"--metrics", "127.0.0.1:9100"}).metrics, "127.0.0.1:9100");
   EXPECT_EQ(options_of({"--access-log", "/a"}).access_log, "/a");
+  EXPECT_EQ(options_of({"--final-status", "/f"}).final_status, "/f");
+  EXPECT_EQ(options_of({}).final_status, "");
   EXPECT_EQ(options_of({"--slots", "5"}).status_slots, 5U);
   EXPECT_EQ(options_of({"--upgrade-timeout", "5s"}).upgrade_timeout, 5s);
   EXPECT_EQ(options_of({"--log-level", "error"}).log.level, log::Level::error);

@@ -20,10 +20,11 @@ TEST(Reconfiguration, WhatCannotChangeIsKeptAndNamed) {
   wanted.log.file = "/other.log";
   wanted.metrics = "127.0.0.1:9100";
   wanted.access_log = "/other.access";
+  wanted.final_status = "/other.json";
   wanted.max_connections = 7;
   const Reconfiguration next = keep_what_cannot_change(wanted, running);
   EXPECT_THAT(next.kept, ElementsAre("--listen", "--mode", "--control", "--pidfile", "--metrics",
-                                     "--log-file", "--access-log"));
+                                     "--final-status", "--log-file", "--access-log"));
   EXPECT_EQ(next.options.listen, running.listen);
   EXPECT_EQ(next.options.mode, running.mode);
   EXPECT_EQ(next.options.control, running.control);
