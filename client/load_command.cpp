@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -21,6 +22,7 @@ namespace {
 constexpr unsigned most_connections = 1'000'000;
 constexpr unsigned most_workers = 1024;
 constexpr unsigned most_depth = 65'536;
+constexpr double least_rate = 1e-6;
 constexpr double most_rate = 1e9;
 
 struct LoadOptions {
@@ -68,6 +70,31 @@ void add_size_option(CLI::App& command, SizeDistribution& destination) {
           "-s,--size", read, "bytes of a request: 64; 64-4096, evenly; 64:9,4096:1, by weight")
       ->type_name("SIZE")
       ->default_str(destination.to_string());
+}
+
+/// The word is for settings that always name a rate, such as a compose file's.
+void add_rate_option(CLI::App& command, double& destination) {
+  const auto read = [&destination](const std::string& text) {
+    if (text == "closed") {
+      destination = 0;
+      return;
+    }
+    double rate = 0;
+    const char* end = text.data() + text.size();
+    const auto [last, error] = std::from_chars(text.data(), end, rate);
+    if (error != std::errc() || last != end || !(rate >= least_rate && rate <= most_rate)) {
+      throw CLI::ValidationError("--rate", "'" + text +
+                                               "' is no rate: a number of requests per second, or "
+                                               "closed");
+    }
+    destination = rate;
+  };
+  command
+      .add_option_function<std::string>(
+          "-r,--rate", read,
+          "open loop: requests per second over all connections; without it, or with the word "
+          "closed, a closed loop")
+      ->type_name("FLOAT");
 }
 
 void add_pin_option(CLI::App& command, ProcessorPins& destination) {
@@ -135,10 +162,7 @@ void add_plan_options(CLI::App& command, LoadPlan& plan) {
                   "number of measured requests, instead of a duration")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 62))
       ->excludes(duration);
-  command
-      .add_option("-r,--rate", plan.rate,
-                  "open loop: requests per second over all connections; without it, closed loop")
-      ->check(CLI::Range(1e-6, most_rate));
+  add_rate_option(command, plan.rate);
   add_choice_option(command, "--arrivals", plan.arrivals, &parse_arrivals, "constant, poisson",
                     "when the requests of an open loop are due");
   add_choice_option(

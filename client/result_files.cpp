@@ -7,9 +7,9 @@
 #include "client/html_report.h"
 #include "client/options.h"
 #include "client/run_files.h"
-#include "client/run_folder.h"
 #include "client/run_json.h"
 #include "client/write_file.h"
+#include "common/sys/host_name.h"
 
 namespace forkecho::client {
 namespace {
@@ -40,7 +40,7 @@ void ResultFiles::write(const RunResult& result) const {
 }
 
 void ResultFiles::fill_in_host() {
-  for (std::string* name : {&json, &csv, &hdr, &hgrm, &html}) *name = with_host_name(*name);
+  for (std::string* name : {&json, &csv, &hdr, &hgrm, &html}) *name = sys::with_host_name(*name);
 }
 
 void add_result_files_options(CLI::App& command, ResultFiles& files) {

@@ -16,7 +16,7 @@ struct ResultFiles {
   std::string hgrm;
   std::string html;
 
-  /// "{host}" in a name becomes this host's (run_folder.h).
+  /// "{host}" in a name becomes this host's (common/sys/host_name.h).
   void fill_in_host();
   /// Before a long run: throws std::system_error for a file that could not be written now.
   void check() const;

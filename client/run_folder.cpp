@@ -1,9 +1,6 @@
 #include "client/run_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -11,7 +8,6 @@
 
 #include "client/command.h"
 #include "client/saved_file.h"
-#include "common/sys/check_syscall.h"
 
 namespace forkecho::client {
 namespace {
@@ -20,7 +16,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr auto look_again = 200ms;
-constexpr std::string_view host_mark = "{host}";
 
 bool is_run(const std::string& path, const std::optional<WallTime>& start_at) {
   try {
@@ -62,14 +57,6 @@ std::vector<std::string> wait_for_runs(const std::string& folder, std::size_t co
     if (runs.size() >= count || deadline.passed()) return runs;
     pause(std::min<sys::Duration>(look_again, deadline.remaining()));
   }
-}
-
-std::string with_host_name(std::string name) {
-  const std::size_t at = name.find(host_mark);
-  if (at == name.npos) return name;
-  std::array<char, 256> host{};
-  sys::check_syscall(gethostname(host.data(), host.size() - 1), "gethostname");
-  return name.replace(at, host_mark.size(), host.data());
 }
 
 }  // namespace forkecho::client

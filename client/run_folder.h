@@ -26,8 +26,4 @@ std::vector<std::string> wait_for_runs(const std::string& folder, std::size_t co
                                        const std::optional<WallTime>& start_at,
                                        sys::Deadline deadline);
 
-/// `name` with "{host}" replaced by this machine's name, or this container's: processes on many
-/// machines, told the same, write files of their own. Pure but for the host's name.
-std::string with_host_name(std::string name);
-
 }  // namespace forkecho::client

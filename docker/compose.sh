@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # The load test in containers, from whatever state this machine is in: finds an engine, or installs
-# and starts one, builds the images, runs docker-compose.yml, and takes everything down again. What is
-# there already is not done twice; an engine that was running keeps running.
+# and starts one, builds the images, runs docker-compose.yml or stack.yml, and takes everything down
+# again. What is there already is not done twice; an engine that was running keeps running.
 #
-# Called by `./dev compose`. Settings: docker/.env. Leaves docker/out/report.json and report.html.
-# Exit code: the load's; where it came to no load, 64 usage, 69 no engine, 71 anything else.
+# Called by `./dev compose [quick|full|monitor|stack|test]`. Settings: docker/.env. Leaves in docker/out/
+# report.json, report.html and the servers' last statuses. FORKECHO_IMAGES=present: the images are not
+# built again. Exit code: the load's (of test: the tests'); where it came to no load, 64 usage, 69 no
+# engine, 71 anything else.
 #
 # Functions are also called through `logged` and `trap`, and names are used in compose/, which the
 # linter does not follow:
@@ -20,7 +22,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
 readonly out=$root/docker/out logs=$root/build/compose
 
-for part in words rights engine base_image; do
+for part in words rights engine base_image servers stack tests; do
   # shellcheck source=/dev/null
   source "$root/docker/compose/$part.sh"
 done
@@ -51,12 +53,22 @@ build_image() {
 
 build_images() {
   local target
+  if [ "${FORKECHO_IMAGES:-}" = present ]; then return; fi
+  need_room_for_images
+  ensure_base_image
   say "building the images (minutes at first, log: $logs/build-*.log)"
   for target in build server client; do
     logged "build-$target" build_image "$target"
   done
+  if uses_monitor; then logged build-monitor build_monitor_image; fi
   remove_old_images
 }
+
+build_monitor_image() {
+  docker build --force-rm --network host --tag forkecho/monitor "$root/docker/monitor"
+}
+
+uses_monitor() { [ "$verb" = monitor ] || [ "$verb" = test ]; }
 
 # Those that the new ones have replaced. The build stage has a tag, so that it stays: it is the cache.
 remove_old_images() { docker image prune --force --filter label=forkecho.stage >"$logs/prune.log" 2>&1 || true; }
@@ -99,21 +111,35 @@ use_one_processor_if_there_is_no_other() {
   if [ "$(nproc --all)" -eq 1 ]; then export FORKECHO_CLIENT_CPUS=${FORKECHO_CLIENT_CPUS:-0}; fi
 }
 
-# Sets load_code. Compose's own exit code could be compose's own failure: the container's is asked.
+# Sets load_code.
 run_load() {
-  local log=$logs/up.log state
+  local log=$logs/up.log container
   FORKECHO_USER=${FORKECHO_USER:-$(load_user)}
-  export FORKECHO_USER
+  COMPOSE_PROFILES=$load
+  if uses_monitor; then COMPOSE_PROFILES+=,monitor; fi
+  export FORKECHO_USER COMPOSE_PROFILES
   use_one_processor_if_there_is_no_other
-  say "driving the servers (log: $log)"
+  say "driving the servers, profile $COMPOSE_PROFILES (log: $log)"
   rm -f "$log"
-  compose up --no-color --no-build --force-recreate --remove-orphans --abort-on-container-exit \
-    --exit-code-from load >"$log" 2>&1 || true
-  state=$(state_of load)
-  case $state in
-    exited\ *) load_code=${state#exited } ;;
-    *) fail "$exit_system" "the containers did not run: $(explain "$log") (log: $log)" ;;
-  esac
+  compose up --detach --no-build --force-recreate --remove-orphans >"$log" 2>&1 ||
+    fail "$exit_system" "the containers did not run: $(explain "$log") (log: $log)"
+  container=$(container_of "$load")
+  [ -n "$container" ] || fail "$exit_system" "the load has no container: $(explain "$log") (log: $log)"
+  load_code=$(end_of "$container")
+  docker logs "$container"
+}
+
+# end_of CONTAINER: its exit code, once it has ended. In the background, so that a signal is heard.
+end_of() {
+  docker wait "$1" &
+  wait $!
+}
+
+check_monitor() {
+  if ! uses_monitor; then return; fi
+  say "what Prometheus has kept:"
+  docker exec "$(container_of prometheus)" /check ||
+    fail "$exit_system" "Prometheus has not kept the series of every server (see the table above)"
 }
 
 container_of() { compose ps --all --quiet "$1" 2>/dev/null || true; }
@@ -123,17 +149,6 @@ state_of() {
   local container
   container=$(container_of "$1")
   [ -z "$container" ] || docker inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$container"
-}
-
-show_load() { docker logs "$(container_of load)"; }
-
-# A server drains and ends with 0 when it is stopped; anything else is worth a line.
-show_servers_that_failed() {
-  local service state
-  for service in fork pool; do
-    state=$(state_of "$service")
-    [ "$state" = "exited 0" ] || say "the server $service did not end well ($state): see $logs/up.log"
-  done
 }
 
 check_reports() {
@@ -152,7 +167,8 @@ check_reports() {
 take_down() {
   trap '' INT TERM
   if [ -n "$engine_up" ]; then
-    compose down --volumes --remove-orphans >"$logs/down.log" 2>&1 ||
+    remove_stack
+    COMPOSE_PROFILES=quick,full,monitor compose down --volumes --remove-orphans >"$logs/down.log" 2>&1 ||
       say "the containers could not be taken down: $(explain "$logs/down.log")"
   fi
   if [ -n "$engine_pid$engine_unit" ]; then
@@ -162,8 +178,25 @@ take_down() {
   remove_scratch
 }
 
+drive() {
+  prepare_out
+  run_load
+  check_monitor
+  stop_servers
+  check_reports
+  check_books
+}
+
 main() {
-  [ $# -eq 0 ] || fail "$exit_usage" "it takes no arguments; its settings are in docker/.env"
+  arguments=("$@")
+  verb=${1:-quick}
+  load=quick
+  case $verb in
+    quick | monitor | stack | test) ;;
+    full) load=full ;;
+    *) fail "$exit_usage" "'$verb' is none of quick, full, monitor, stack, test; settings are in docker/.env" ;;
+  esac
+  [ $# -le 1 ] || [ "$verb" = test ] || fail "$exit_usage" "one word at most; settings are in docker/.env"
   make_folder "$root/build" "$(caller_ids)"
   make_folder "$logs" "$(caller_ids)"
   lock_or_fail
@@ -172,15 +205,13 @@ main() {
   trap 'exit 143' TERM
   ensure_engine
   ensure_compose
-  need_room_for_images
-  ensure_base_image
   build_images
-  prepare_out
-  run_load
-  show_load
-  show_servers_that_failed
-  check_reports
-  say "the load ended with $load_code"
+  case $verb in
+    stack) drive_stack ;;
+    test) run_tests "${@:2}" ;;
+    *) drive ;;
+  esac
+  say "the ${what_ended:-load} ended with $load_code"
   exit "$load_code"
 }
 

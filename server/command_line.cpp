@@ -14,6 +14,7 @@
 
 #include "common/mp/cpu_count.h"
 #include "common/sys/duration.h"
+#include "common/sys/host_name.h"
 #include "common/sys/socket_address.h"
 #include "server/config_file.h"
 #include "server/contradiction.h"
@@ -188,7 +189,7 @@ void add_sight(CLI::App& app, Options& options) {
       ->default_str("off");
   app.add_option("--final-status", options.final_status,
                  "A file for the last status, as `status --json` gives it, once the last "
-                 "connection has ended")
+                 "connection has ended; {host} in its name is this host's")
       ->default_str("off");
   app.add_option("--access-log", options.access_log,
                  "A file for one line per connection, as --log-format says")
@@ -255,6 +256,7 @@ void complete(CommandLine& command) {
   options.control = command.control;
   options.config = command.config;
   options.command_line = command.arguments;
+  options.final_status = sys::with_host_name(options.final_status);
   if (options.pidfile.empty()) options.pidfile = beside_control(command.control, ".pid");
   if (command.verb == Verb::start && options.log.file.empty()) {
     options.log.file = beside_control(command.control, ".log");

@@ -16,7 +16,7 @@ become_root() {
   for name in $(compgen -e | grep -E '^(FORKECHO_|COMPOSE_|(http|https|no)_proxy$)'); do
     settings+=("$name=${!name}")
   done
-  exec sudo -- env "${settings[@]}" bash "$root/docker/compose.sh"
+  exec sudo -- env "${settings[@]}" bash "$root/docker/compose.sh" "${arguments[@]}"
 }
 
 # Who shall own what this run leaves: whoever called, also through sudo.

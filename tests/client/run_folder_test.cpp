@@ -77,13 +77,5 @@ TEST_F(RunFolder, TellsAtTheDeadlineWhatIsThere) {
   EXPECT_GE(sys::Clock::now() - begin, 100ms);
 }
 
-TEST(WithHostName, FillsItIn) {
-  char host[256] = {};
-  ASSERT_EQ(gethostname(host, sizeof host - 1), 0);
-  EXPECT_EQ(with_host_name("/runs/{host}.json"), "/runs/" + std::string(host) + ".json");
-  EXPECT_EQ(with_host_name("/runs/a.json"), "/runs/a.json");
-  EXPECT_EQ(with_host_name("-"), "-");
-}
-
 }  // namespace
 }  // namespace forkecho::client
