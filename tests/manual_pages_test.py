@@ -107,7 +107,8 @@ FOR_EACH_USER = {"--control", "--pidfile"}
 NOT_IN_A_FILE = {"-h", "--help", "--config"}
 LEFT_TO_THE_UNIT = FOR_EACH_USER | {"--log-file"}
 # These have no default that could be written down; comments of the file tell of them.
-WITHOUT_A_DEFAULT = {"--accept-burst", "--access-log", "--chroot", "--exempt", "--group", "--metrics", "--user"}
+WITHOUT_A_DEFAULT = {"--accept-burst", "--access-log", "--chroot", "--exempt", "--final-status", "--group", "--metrics",
+                     "--user"}
 
 
 class ManualPages(unittest.TestCase):
