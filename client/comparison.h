@@ -81,7 +81,7 @@ inline constexpr double stevens_connections = 5000;
 struct Comparison {
   std::string started_at;  // UTC, ISO 8601
   Machine machine;
-  LoadPlan plan;  // of one slice; its target is empty
+  LoadPlan plan;           // of one slice; its target is empty
   sys::Duration pause{0};  // between two slices
   unsigned rounds_asked = 0;
   unsigned rounds_done = 0;  // fewer when it was interrupted

@@ -69,13 +69,13 @@ Json difference_json(const DesignResult& design) {
 Json slices_json(const std::vector<SliceNote>& slices) {
   Json json = Json::array();
   for (const SliceNote& slice : slices) {
-    json.push_back({{"started_at", slice.started_at},
-                    {"t_s", slice.t_s},
-                    {"duration_s", slice.duration_s},
-                    {"completed", slice.completed},
-                    {"errors", slice.errors},
-                    {"unanswered", slice.unanswered.empty() ? Json(nullptr)
-                                                            : Json(slice.unanswered)}});
+    json.push_back(
+        {{"started_at", slice.started_at},
+         {"t_s", slice.t_s},
+         {"duration_s", slice.duration_s},
+         {"completed", slice.completed},
+         {"errors", slice.errors},
+         {"unanswered", slice.unanswered.empty() ? Json(nullptr) : Json(slice.unanswered)}});
   }
   return json;
 }

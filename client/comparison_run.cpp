@@ -124,8 +124,8 @@ RunResult unanswered_run(const LoadPlan& plan, const std::string& why) {
 struct Contender {
   DesignResult result;
   std::string address;
-  std::string known_address;  // of somebody else's, once its name has led somewhere
-  bool has_answered = false;  // somebody else's
+  std::string known_address;                // of somebody else's, once its name has led somewhere
+  bool has_answered = false;                // somebody else's
   std::unique_ptr<ServerUnderTest> server;  // null: somebody else's
   DesignSlices slices;
 };
@@ -277,7 +277,8 @@ RunResult ComparisonRun::drive(Contender& contender, LoadPlan plan) const {
   try {
     RunResult run = load_whatever_answers(plan, contender.known_address);
     contender.known_address = run.address;
-    contender.has_answered = contender.has_answered || run.unanswered.empty() || run.connections.opened > 0;
+    contender.has_answered =
+        contender.has_answered || run.unanswered.empty() || run.connections.opened > 0;
     return run;
   } catch (const NothingAnswered& error) {
     return unanswered_run(plan, error.what());

@@ -503,9 +503,9 @@ std::vector<std::string> all_targets(const LoadPlan& plan, sys::Deadline retry_u
 
 std::vector<FirstConnection> connect_to_all(const LoadPlan& plan) {
   const auto retry_until = sys::Deadline::after(plan.wait_for);
-  const sys::Duration timeout =
-      plan.goes_on_unanswered ? std::min<sys::Duration>(plan.timeout, patience_if_unanswered)
-                              : plan.timeout;
+  const sys::Duration timeout = plan.goes_on_unanswered
+                                    ? std::min<sys::Duration>(plan.timeout, patience_if_unanswered)
+                                    : plan.timeout;
   std::vector<FirstConnection> firsts;
   for (const std::string& target : all_targets(plan, retry_until)) {
     FirstConnection first = connect_first(target, timeout, retry_until);

@@ -37,9 +37,9 @@ class InterruptedBeforeStart : public std::runtime_error {
 /// Runs `plan` to its end, and returns when every worker has gone. `progress` may be null.
 /// SIGINT or SIGTERM to this process ends the run early, with a result (interrupted is set); a
 /// second one has its usual effect. The workers are killed if this process is. Throws
-/// NothingAnswered, MalformedTarget, ImpossiblePlan, InterruptedBeforeStart, and std::system_error when the system refuses
-/// a process or memory. Failures of the server are results, not exceptions. Must be called in a
-/// process of one thread; not while another run_load of it is under way.
+/// NothingAnswered, MalformedTarget, ImpossiblePlan, InterruptedBeforeStart, and std::system_error
+/// when the system refuses a process or memory. Failures of the server are results, not exceptions.
+/// Must be called in a process of one thread; not while another run_load of it is under way.
 RunResult run_load(const LoadPlan& plan, Progress* progress);
 
 }  // namespace forkecho::client

@@ -76,7 +76,8 @@ struct LoadPlan {
       source{};  // local addresses to connect from, ADDRESS/BITS; empty = see SourceAddresses
   ProcessorPins pins{};
   std::optional<WallTime> start_at{};  // of the warm-up; without it, at once
-  bool every_address = false;  // the connections take turns over all that a target's name stands for
+  bool every_address =
+      false;  // the connections take turns over all that a target's name stands for
   bool goes_on_unanswered = false;  // when nothing answers at first, the run is made all the same,
                                     // and counts what fails; compare's for servers of others
 };

@@ -99,9 +99,10 @@ std::vector<std::string> runs_of_folder(const std::string& folder, const MergeOp
                                       sys::format_duration(options.timeout)));
   }
   if (runs.size() > options.wait_for_runs) {
-    throw UsageError(fmt::format("{}: there are {} runs instead of {}; name the one load that is "
-                                 "meant with --start-at, or empty the folder",
-                                 folder, runs.size(), options.wait_for_runs));
+    throw UsageError(
+        fmt::format("{}: there are {} runs instead of {}; name the one load that is "
+                    "meant with --start-at, or empty the folder",
+                    folder, runs.size(), options.wait_for_runs));
   }
   return runs;
 }

@@ -44,9 +44,10 @@ void ResultFiles::fill_in_host() {
 }
 
 void add_result_files_options(CLI::App& command, ResultFiles& files) {
-  add_result_file_option(command, "--json", files.json,
-                         "write the result as JSON to this file; - is standard output; {host} in a name "
-                         "is this host's");
+  add_result_file_option(
+      command, "--json", files.json,
+      "write the result as JSON to this file; - is standard output; {host} in a name "
+      "is this host's");
   add_result_file_option(command, "--csv", files.csv,
                          "write what each second brought as a table to this file");
   add_result_file_option(command, "--hdr", files.hdr,

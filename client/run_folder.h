@@ -14,8 +14,8 @@
 namespace forkecho::client {
 
 /// The *.json files of runs in `folder`, by name; with `start_at` those alone that began then, so
-/// that what an earlier load left is not counted. A file that is no run, or not whole yet, is passed
-/// over. Throws std::system_error when the folder cannot be read.
+/// that what an earlier load left is not counted. A file that is no run, or not whole yet, is
+/// passed over. Throws std::system_error when the folder cannot be read.
 std::vector<std::string> runs_in(const std::string& folder,
                                  const std::optional<WallTime>& start_at);
 

@@ -121,7 +121,7 @@ struct TimelinePoint {
   std::uint64_t errors = 0;  // failed requests, failed connections and wrong replies
   std::uint64_t p50_ns = 0;  // from the intended start; 0 when nothing was completed
   std::uint64_t p99_ns = 0;
-  std::string hdr{};  // the latencies from the intended start (hdr_encoding.h); empty if none
+  std::string hdr{};   // the latencies from the intended start (hdr_encoding.h); empty if none
   ErrorKinds kinds{};  // of errors, which is their sum
 };
 

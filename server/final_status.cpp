@@ -18,8 +18,8 @@ namespace {
 constexpr mode_t file_mode = 0644;
 
 std::string complaint(const std::string& path) {
-  return "cannot write the final status '" + path + "' (choose another --final-status): " +
-         std::strerror(errno);
+  return "cannot write the final status '" + path +
+         "' (choose another --final-status): " + std::strerror(errno);
 }
 
 [[noreturn]] void fail(const std::string& path) {
@@ -73,8 +73,7 @@ class Draft {
 
 /// The name itself is on disk only once its folder is.
 void sync_folder(const std::string& path) {
-  const sys::Descriptor folder(
-      open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const sys::Descriptor folder(open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) fsync(folder.get());
 }
 

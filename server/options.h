@@ -112,8 +112,8 @@ struct Options {
   log::Options log;
   std::size_t status_slots = 1000;
   ConfinementOptions confinement;
-  std::string metrics;     // where metrics are served; empty: nowhere
-  std::string access_log;  // file; empty: none
+  std::string metrics;       // where metrics are served; empty: nowhere
+  std::string access_log;    // file; empty: none
   std::string final_status;  // file; empty: none
   sys::Duration upgrade_timeout = std::chrono::seconds(30);  // zero: none
   /// What these options were read from, to read it again; empty in tests.

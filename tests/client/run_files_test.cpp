@@ -20,7 +20,8 @@ RunResult two_seconds() {
   run.timeline.push_back(second.timeline[0]);
   run.timeline[1].t_s = 2.5;
   run.timeline[1].hdr = encode_hdr(to_hdr(*second.from_intended));
-  run.timeline.push_back({.t_s = 3.5, .errors = 7, .kinds = {.refused = 1, .reset = 2, .cut_short = 4}});
+  run.timeline.push_back(
+      {.t_s = 3.5, .errors = 7, .kinds = {.refused = 1, .reset = 2, .cut_short = 4}});
   run.duration_s = 3.5;
   run.connect->record(5);
   return run;

@@ -58,8 +58,8 @@ TEST(FinalStatus, OfAReplacedDaemonHasItsNumber) {
 
 TEST(FinalStatus, ThatCannotBeWrittenIsToldAtTheStart) {
   const TempDir directory;
-  for (const std::string& path : {std::string("/nowhere/final.json"), std::string("/proc/final"),
-                                  directory.path("")}) {
+  for (const std::string& path :
+       {std::string("/nowhere/final.json"), std::string("/proc/final"), directory.path("")}) {
     EXPECT_THAT(find_unwritable(path), HasSubstr("cannot write the final status '" + path + "'"));
     EXPECT_THROW(FinalStatus{path}, FatalError);
   }
