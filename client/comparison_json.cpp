@@ -54,7 +54,8 @@ Json machine_json(const Machine& machine) {
 Json settings_json(const Comparison& comparison) {
   Json settings = to_json(comparison.plan);
   settings.erase("target");
-  settings["pause_ns"] = comparison.pause.count();
+  const bool pauses = comparison.pause > sys::Duration::zero();
+  settings["pause_ns"] = pauses ? Json(comparison.pause.count()) : Json(nullptr);
   settings["rounds"] = comparison.rounds_asked;
   settings["rounds_done"] = comparison.rounds_done;
   return settings;

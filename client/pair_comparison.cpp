@@ -33,8 +33,9 @@ void refuse_other_settings(const Json& a, const Json& b) {
     for (const auto& item : plan->items()) {
       const Json of_a = a.value(item.key(), Json());
       const Json of_b = b.value(item.key(), Json());
-      // How many rounds there were is no property of the load.
-      if (of_a == of_b || item.key() == "rounds" || item.key() == "rounds_done") continue;
+      // How many rounds there were, and when it began, is no property of the load.
+      constexpr std::array others{"rounds", "rounds_done", "start_at"};
+      if (of_a == of_b || std::ranges::find(others, item.key()) != others.end()) continue;
       throw CannotCompare(
           fmt::format("their settings differ: {} is {} in the first and {} in the second",
                       item.key(), of_a.dump(), of_b.dump()));

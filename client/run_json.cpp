@@ -155,7 +155,7 @@ Json to_json(const LoadPlan& plan) {
           {"source", plan.source.empty() ? Json(nullptr) : Json(plan.source)},
           {"pin", pin.empty() ? Json(nullptr) : Json(pin)},
           {"start_at", plan.start_at ? Json(to_string(*plan.start_at)) : Json(nullptr)},
-          {"every_address", plan.every_address}};
+          {"every_address", plan.every_address ? Json(true) : Json(nullptr)}};
 }
 
 Json to_json(const RunResult& result) {

@@ -93,6 +93,14 @@ std::string why_not(const Json& a, const Json& b) {
   return "compared";
 }
 
+TEST(CompareDocuments, TakesRunsThatBeganAtOtherMoments) {
+  Json first = run_of(9, 100, 1);
+  Json second = run_of(9, 100, 1);
+  first["plan"]["start_at"] = "2026-11-21T12:00:00.000Z";
+  second["plan"]["start_at"] = "2026-11-21T13:00:00.000Z";
+  EXPECT_NO_THROW(compare_documents(first, second));
+}
+
 TEST(CompareDocuments, RefusesOtherSettings) {
   const Json run = run_of(9, 100, 1);
   const Json comparison = to_json(sample_comparison());
