@@ -8,7 +8,7 @@ swarm_made=              # set where this machine was made a swarm here
 stack_up=                # the stack's name, once it was deployed
 
 drive_stack() {
-  local report
+  local report service
   prepare_out
   read_settings
   use_swarm
@@ -20,6 +20,10 @@ drive_stack() {
   report=$(container_of_report)
   load_code=$(end_of "$report")
   docker logs "$report"
+  for service in server load; do
+    docker service logs --raw "${stack_up}_$service" >"$logs/stack-$service.log" 2>&1 || true
+  done
+  [ "$load_code" -eq 0 ] || say "what servers and clients said: $logs/stack-*.log"
   logged "fetching the report" docker cp "$report:/out/." "$out"
   stop_stack_servers
   check_reports

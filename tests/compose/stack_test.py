@@ -49,6 +49,14 @@ class Stack(unittest.TestCase):
         call("docker", "stack", "deploy", "--resolve-image", "never", "--compose-file", ROOT / "docker" / "stack.yml",
              self.name, env=environment)
 
+    def words(self):
+        """Of all tasks, for a failure's message."""
+        said = [docker("stack", "ps", "--no-trunc", self.name)]
+        for container in self.containers(everything=True):
+            done = docker("logs", "--tail", "5", container, check=False)
+            said.append(done.stdout + done.stderr)
+        return "\n".join(said)
+
     def scale(self, servers):
         docker("service", "scale", "--detach", f"{self.name}_server={servers}")
 
@@ -75,7 +83,7 @@ class Stack(unittest.TestCase):
         self.deploy(FORKECHO_SERVERS="2")
         container, code = self.report()
         text = docker("logs", container)
-        self.assertEqual(code, 0, text)
+        self.assertEqual(code, 0, text + self.words())
         self.assertIn(f"{LOADS} runs of server:9001", text)
         merged, runs = self.files("reports", "out")[0], self.files("runs", "runs")
         self.assertEqual(len(runs), LOADS)
