@@ -16,7 +16,9 @@
 #include "client/exit_code.h"
 #include "client/load.h"
 #include "client/load_command.h"
+#include "client/merge_command.h"
 #include "client/report_command.h"
+#include "client/search_command.h"
 #include "client/server_under_test.h"
 
 namespace forkecho::client {
@@ -26,7 +28,9 @@ namespace {
 void add_commands(CLI::App& app, Command& chosen) {
   add_connect_command(app, chosen);
   add_load_command(app, chosen);
+  add_search_command(app, chosen);
   add_compare_command(app, chosen);
+  add_merge_command(app, chosen);
   add_report_command(app, chosen);
 }
 
@@ -57,6 +61,8 @@ int execute(const Command& command) {
   } catch (const ServerCannotStart& error) {
     return complain(error.what(), exit_nothing_answered);
   } catch (const MalformedTarget& error) {
+    return complain(error.what(), exit_usage);
+  } catch (const ImpossiblePlan& error) {
     return complain(error.what(), exit_usage);
   } catch (const UsageError& error) {
     return complain(error.what(), exit_usage);

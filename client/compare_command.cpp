@@ -15,7 +15,9 @@
 #include "client/html_report.h"
 #include "client/load_command.h"
 #include "client/options.h"
+#include "client/pair_comparison.h"
 #include "client/run_program.h"
+#include "client/saved_file.h"
 #include "client/write_file.h"
 
 namespace forkecho::client {
@@ -34,11 +36,22 @@ struct CompareOptions {
   }
 
   ComparisonPlan plan;
+  std::vector<std::string> saved;  // two files, instead of measuring
+  bool stevens = false;
   std::string server;
   std::string json_file;
   std::string html_file;
   bool quiet = false;
 };
+
+/// The load of UNIX Network Programming, volume 1, section 30.2 and figure 30.1.
+void measure_as_stevens_did(LoadPlan& slice) {
+  slice.workload = Workload::crr;
+  slice.requests = static_cast<std::uint64_t>(stevens_connections);
+  slice.connections = 10;
+  slice.size = SizeDistribution(4000);
+  slice.warmup = sys::Duration::zero();
+}
 
 std::string names_of_designs() {
   std::string names;
@@ -91,7 +104,11 @@ void check_that_one_is_applicable(const ComparisonPlan& plan) {
 
 ComparisonPlan complete(const CompareOptions& options) {
   ComparisonPlan plan = options.plan;
-  if (!plan.targets.empty()) plan.designs.clear();
+  if (options.stevens) measure_as_stevens_did(plan.slice);
+  if (!plan.targets.empty()) {
+    refuse_pinned_server(plan.slice);
+    plan.designs.clear();
+  }
   check_that_one_is_applicable(plan);
   if (!plan.designs.empty()) plan.server_program = find_server(options.server);
   return plan;
@@ -105,10 +122,32 @@ void write_results(const Comparison& comparison, const CompareOptions& options) 
   if (!options.html_file.empty()) write_file_whole(options.html_file, html_report({json}));
 }
 
+int compare_saved(const CompareOptions& options) {
+  const std::string& a = options.saved.front();
+  const std::string& b = options.saved.back();
+  const std::vector documents{read_document(a), read_document(b)};
+  const PairComparison pair = [&] {
+    try {
+      return compare_documents(documents.front(), documents.back());
+    } catch (const CannotCompare& error) {
+      throw UsageError(a + " and " + b + ": " + error.what());
+    }
+  }();
+  const auto json = to_json(pair, a, b);
+  const bool prints_table = options.json_file != "-" && options.html_file != "-";
+  if (prints_table) std::fputs(pair_table(pair, a, b).c_str(), stdout);
+  if (!options.json_file.empty()) write_file_whole(options.json_file, json.dump(2) + '\n');
+  if (!options.html_file.empty()) {
+    write_file_whole(options.html_file, html_report({json, documents.front(), documents.back()}));
+  }
+  return exit_code(pair);
+}
+
 int compare(const CompareOptions& options) {
   for (const std::string& file : {options.json_file, options.html_file}) {
     if (!file.empty()) check_writable(file);
   }
+  if (!options.saved.empty()) return compare_saved(options);
   TerminalLine line;
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;
   const Comparison comparison = run_comparison(complete(options), shows_progress ? &line : nullptr);
@@ -148,6 +187,12 @@ void add_server_options(CLI::App& command, CompareOptions& options) {
       "their processes use is then not measured");
   targets->type_name("LIST")->excludes(designs);
   command
+      .add_option("SAVED", options.saved,
+                  "two saved results of load or compare to compare instead of measuring")
+      ->expected(2)
+      ->excludes(designs)
+      ->excludes(targets);
+  command
       .add_option("--server", options.server,
                   "forkechod; else the one beside this program or in PATH")
       ->type_name("FILE")
@@ -165,6 +210,13 @@ void add_compare_command(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1U, most_rounds))
       ->capture_default_str();
   add_plan_options(*command, options->plan.slice);
+  auto* stevens = command->add_flag(
+      "--stevens", options->stevens,
+      "the load of Stevens' figure 30.1: 5,000 connections, 10 at once, 4,000 bytes each");
+  for (const char* fixed :
+       {"--connections", "--duration", "--requests", "--workload", "--size", "--warmup"}) {
+    stevens->excludes(command->get_option(fixed));
+  }
   add_result_file_option(*command, "--json", options->json_file,
                          "write the result as JSON to this file; - is standard output");
   add_result_file_option(*command, "--html", options->html_file,

@@ -27,17 +27,26 @@ struct ServerSample {
       context_switches;                    // empty when processes came or went: theirs are lost
   std::optional<std::uint64_t> processes;  // in the middle of the slice
   std::optional<std::uint64_t> pss_bytes;  // likewise
+  std::optional<std::uint64_t> pss_idle_bytes{};    // before the slice, without a connection
+  std::optional<std::uint64_t> machine_switches{};  // context switches of the whole machine
+  std::optional<std::uint64_t> forks{};             // of processes that serve
+  std::optional<double> fairness{};  // Jain's index over the workers that were there all the time
 };
 
 /// The same over all slices.
 struct ServerFigures {
   double cpu_user_s = 0;
   double cpu_system_s = 0;
-  std::optional<double> cpu_us_per_request;          // user and system; empty without a request
-  std::optional<Summary> cpu_us_per_request_rounds;  // of the same, round by round
+  std::optional<double> cpu_us_per_request;  // user and system; empty without a request
+  /// Of the same, round by round; of rounds without a request there is none.
+  std::optional<Summary> cpu_us_per_request_rounds;
   std::optional<std::uint64_t> context_switches;
-  std::optional<std::uint64_t> processes;  // median of the slices
-  std::optional<std::uint64_t> pss_bytes;  // likewise
+  std::optional<std::uint64_t> processes;                // median of the slices
+  std::optional<std::uint64_t> pss_bytes;                // likewise
+  std::optional<double> pss_bytes_per_connection{};      // median of the slices, above idle
+  std::optional<double> machine_switches_per_request{};  // of the generator, too
+  std::optional<double> forks_per_request{};
+  std::optional<double> fairness{};  // median of the slices
 };
 
 struct DesignResult {
@@ -46,11 +55,17 @@ struct DesignResult {
   std::optional<std::string> not_applicable;  // the reason; then nothing below is filled in
   std::optional<Summary> rate;                // completed requests per second
   std::optional<Summary> ratio_to_baseline;
+  /// Processor time of the server for stevens_connections over that of iterative, round by round,
+  /// in seconds: "process control" in Stevens' figure 30.1. Empty without iterative.
+  std::optional<Summary> process_control_s;
   std::optional<ServerFigures> server;  // empty for a server that somebody else started
   unsigned rounds_saturated = 0;        // in which a processor of the generator was full
   bool invalid = false;  // the generator failed in another way, see run.generator.reasons
   RunResult run;         // all slices as one
 };
+
+/// As many as in Stevens, UNIX Network Programming, volume 1, figure 30.1.
+inline constexpr double stevens_connections = 5000;
 
 struct Comparison {
   std::string started_at;  // UTC, ISO 8601
@@ -61,6 +76,10 @@ struct Comparison {
   std::string baseline;  // the design to which the ratios refer; empty when none could be measured
   std::vector<DesignResult> designs;
 };
+
+/// The processor time per request of every round, in order; empty when a round has none, so that
+/// two designs can be paired round by round.
+std::vector<double> cost_rounds(const DesignResult& design);
 
 /// Gathers one design's slices. The first slice's run stands for the plan and the target.
 class DesignSlices {
@@ -80,7 +99,7 @@ class DesignSlices {
 
 /// "fork" if it was measured, else the first that was; empty for none.
 std::string choose_baseline(const std::vector<DesignResult>& designs);
-/// Fills in the baseline and every design's ratio to it.
+/// Fills in the baseline, every design's ratio to it, and its process control.
 void relate_to_baseline(Comparison& comparison);
 
 /// As that of a run, over all designs: a wrong reply anywhere first, then INVALID, then anything

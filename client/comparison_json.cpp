@@ -15,12 +15,18 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+Json interval_json(const std::optional<Interval>& interval) {
+  if (!interval) return nullptr;
+  return {{"level", confidence}, {"low", interval->low}, {"high", interval->high}};
+}
+
 Json summary_json(const std::optional<Summary>& summary) {
   if (!summary) return nullptr;
   return {{"median", summary->median},
           {"min", summary->min},
           {"max", summary->max},
-          {"rounds", summary->rounds}};
+          {"rounds", summary->rounds},
+          {"interval", interval_json(summary->interval)}};
 }
 
 Json server_json(const std::optional<ServerFigures>& server) {
@@ -31,7 +37,11 @@ Json server_json(const std::optional<ServerFigures>& server) {
           {"cpu_us_per_request_rounds", summary_json(server->cpu_us_per_request_rounds)},
           {"context_switches", or_null(server->context_switches)},
           {"processes", or_null(server->processes)},
-          {"pss_bytes", or_null(server->pss_bytes)}};
+          {"pss_bytes", or_null(server->pss_bytes)},
+          {"pss_bytes_per_connection", or_null(server->pss_bytes_per_connection)},
+          {"machine_switches_per_request", or_null(server->machine_switches_per_request)},
+          {"forks_per_request", or_null(server->forks_per_request)},
+          {"fairness", or_null(server->fairness)}};
 }
 
 Json machine_json(const Machine& machine) {
@@ -49,6 +59,12 @@ Json settings_json(const Comparison& comparison) {
   return settings;
 }
 
+/// What may be said of the rate against the baseline's.
+Json difference_json(const DesignResult& design) {
+  if (!design.ratio_to_baseline) return nullptr;
+  return to_string(difference_of(design.ratio_to_baseline->interval));
+}
+
 Json design_json(const DesignResult& design) {
   Json json{{"name", design.name},
             {"in_words", design.in_words},
@@ -56,6 +72,8 @@ Json design_json(const DesignResult& design) {
             {"reason", or_null(design.not_applicable)},
             {"rate", summary_json(design.rate)},
             {"ratio_to_baseline", summary_json(design.ratio_to_baseline)},
+            {"difference", difference_json(design)},
+            {"process_control_s", summary_json(design.process_control_s)},
             {"latency", nullptr},
             {"server", server_json(design.server)},
             {"run", nullptr}};

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "client/load.h"
+#include "client/run_program.h"
 #include "client/server_sampler.h"
 #include "client/server_under_test.h"
 #include "client/temporary_directory.h"
@@ -17,6 +18,13 @@ using namespace std::chrono_literals;
 
 constexpr auto time_to_start = 10s;
 constexpr auto time_to_stop = 10s;
+constexpr auto time_to_answer = 5s;
+// When to look into a server whose load lasts as long as a number of requests takes.
+constexpr auto middle_of_a_number = 100ms;
+
+sys::Duration middle_of(const LoadPlan& plan) {
+  return plan.warmup + (plan.requests > 0 ? sys::Duration(middle_of_a_number) : plan.duration / 2);
+}
 
 /// "a,b" as {"a", "b"}.
 std::vector<std::string> split(std::string_view text, char separator) {
@@ -134,12 +142,21 @@ void ComparisonRun::add_targets() {
 }
 
 void ComparisonRun::start_designs() {
+  std::string help;
+  if (!plan_.designs.empty()) {
+    help =
+        run_program({plan_.server_program, "run", "--help"}, sys::Deadline::after(time_to_answer))
+            .output;
+  }
   for (const ServerDesign* design : plan_.designs) {
     Contender& contender = contenders_.emplace_back();
     contender.result.name = design->name;
     contender.result.in_words = design->in_words;
     contender.result.not_applicable =
         why_not_applicable(*design, use_of(plan_.slice), plan_.slice.connections);
+    if (!contender.result.not_applicable) {
+      contender.result.not_applicable = why_not_offered(*design, help);
+    }
     if (!contender.result.not_applicable) start(contender, *design);
   }
 }
@@ -150,7 +167,8 @@ void ComparisonRun::start(Contender& contender, const ServerDesign& design) {
       .name = contender.result.name,
       .program = plan_.server_program,
       .directory = directory_->path(),
-      .options = options_for(design, use_of(plan_.slice), plan_.slice.connections)});
+      .options = options_for(design, use_of(plan_.slice), plan_.slice.connections),
+      .processors = plan_.slice.pins.server});
   contender.server->start(sys::Deadline::after(time_to_start));
   contender.address = contender.server->address();
 }
@@ -188,10 +206,15 @@ bool ComparisonRun::make_round(unsigned round) {
 ComparisonRun::Slice ComparisonRun::make_slice(Contender& contender) const {
   LoadPlan plan = plan_.slice;
   plan.target = contender.address;
-  std::optional<ServerSampler> sampler;
-  if (contender.server) sampler.emplace(contender.server->pid(), plan.warmup + plan.duration / 2);
+  if (!contender.server) {
+    return {.contender = &contender, .run = load(plan, contender.result.name), .sample = {}};
+  }
+  const auto before = contender.server->status(sys::Deadline::after(time_to_answer));
+  ServerSampler sampler(contender.server->pid(), middle_of(plan));
   Slice slice{.contender = &contender, .run = load(plan, contender.result.name), .sample = {}};
-  if (sampler) slice.sample = sampler->finish();
+  slice.sample = sampler.finish();
+  const auto after = contender.server->status(sys::Deadline::after(time_to_answer));
+  if (slice.sample && before && after) add_counts(*slice.sample, *before, *after);
   return slice;
 }
 

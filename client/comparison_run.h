@@ -36,7 +36,7 @@ struct ComparisonPlan {
   std::vector<NamedTarget> targets;          // those that run
   std::filesystem::path server_program;      // forkechod, for designs
   LoadPlan slice;                            // of one design in one round; its target is not read
-  unsigned rounds = 5;
+  unsigned rounds = 9;                       // an interval of 99 % needs eight
 };
 
 /// Who wants to see how far it is. Called before each slice.

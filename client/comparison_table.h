@@ -1,5 +1,10 @@
-// The comparison as text for a terminal: the machine and the settings, one line for each design,
-// and what it means in plain words. Pure; the text ends with a line's end.
+// The comparison as text for a terminal: the machine and the settings, what each design did and
+// what it cost the server, and what that means in plain words. Pure; the text ends with a line's
+// end.
+//
+// "control" is Stevens' process control (comparison.h); "/connection" the memory that a held
+// connection adds; "switches" the context switches of the whole machine, so of the generator too,
+// for each request; "fairness" Jain's index over the workers (statistics.h).
 #pragma once
 
 #include <string>

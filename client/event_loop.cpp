@@ -1,5 +1,7 @@
 #include "client/event_loop.h"
 
+#include <poll.h>
+
 #include <utility>
 
 #include "common/sys/check_syscall.h"
@@ -41,8 +43,37 @@ void EventLoop::set_timer(Waiting& waiting) {
   timers_.push({waiting.timer_, &waiting});
 }
 
-int EventLoop::wait_ms() const {
-  return timers_.empty() ? -1 : sys::Deadline::at(timers_.top().when).poll_timeout_ms();
+void EventLoop::nudge(Waiting& waiting) {
+  waiting.ready_ |= nudged;
+  if (waiting.coroutine_ && waiting.has(waiting.awaited_)) resume(waiting.coroutine_);
+}
+
+void EventLoop::set_deadline(Waiting& waiting, sys::Clock::time_point deadline) {
+  if (!waiting.coroutine_) return;
+  waiting.deadline_ = deadline;
+  set_timer(waiting);
+}
+
+int EventLoop::wait() {
+  const auto room = static_cast<int>(events_.size());
+  if (timers_.empty()) return epoll_wait(epoll_.get(), events_.data(), room, -1);
+  const auto left = sys::Deadline::at(timers_.top().when).remaining();
+  if (left == sys::Duration::zero()) return epoll_wait(epoll_.get(), events_.data(), room, 0);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+  return wait_for({.tv_sec = static_cast<time_t>(seconds.count()),
+                   .tv_nsec = static_cast<long>((left - seconds).count())});
+}
+
+int EventLoop::wait_for(const timespec& time) {
+  const auto room = static_cast<int>(events_.size());
+  if (has_epoll_pwait2_) {
+    const int count = epoll_pwait2(epoll_.get(), events_.data(), room, &time, nullptr);
+    if (count != -1 || errno != ENOSYS) return count;
+    has_epoll_pwait2_ = false;
+  }
+  pollfd entry{.fd = epoll_.get(), .events = POLLIN, .revents = 0};
+  ppoll(&entry, 1, &time, nullptr);
+  return epoll_wait(epoll_.get(), events_.data(), room, 0);
 }
 
 void EventLoop::handle(const epoll_event& event) {
@@ -71,8 +102,7 @@ void EventLoop::fire_timers() {
 
 void EventLoop::run() {
   while (!stopped_) {
-    const int count =
-        epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), wait_ms());
+    const int count = wait();
     if (count == -1 && errno != EINTR) sys::throw_errno(errno, "epoll_wait");
     for (int i = 0; i < count; ++i) handle(events_[static_cast<std::size_t>(i)]);
     fire_timers();

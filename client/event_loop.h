@@ -6,6 +6,9 @@
 // completion; this loop registers a socket once, edge-triggered, and waits straight away: per
 // request one send, one receive, and a share of one epoll_wait.
 //
+// Its timers are as fine as the kernel's (epoll_pwait2, since Linux 5.11; before that ppoll), since
+// a plan in nanoseconds is not kept by a clock of milliseconds.
+//
 // Belongs to one process and thread, and is made after the fork. Throws std::system_error where the
 // system refuses a descriptor or memory. In steady state nothing is allocated.
 #pragma once
@@ -33,6 +36,9 @@ struct Detached {
     [[noreturn]] void unhandled_exception() const { throw; }
   };
 };
+
+/// An event that no socket has: another coroutine of the loop wakes this one (EventLoop::nudge).
+inline constexpr std::uint32_t nudged = 1U << 27;  // a bit that epoll does not use
 
 /// One coroutine's place to wait in, and the socket that it waits for, if any. Reusable for one
 /// socket after another. Must live as long as the loop runs: its timer may outlast the wait.
@@ -92,6 +98,11 @@ class EventLoop {
     return Awaiter{*this, waiting};
   }
 
+  /// Gives `waiting` the event `nudged`; a coroutine that waits for it goes on within this call.
+  void nudge(Waiting& waiting);
+  /// Moves the deadline of a wait that is under way, or does nothing when none is.
+  void set_deadline(Waiting& waiting, sys::Clock::time_point deadline);
+
   /// Resumes coroutines as their events come, until stop.
   void run();
   /// Lets run return after the events at hand.
@@ -105,7 +116,8 @@ class EventLoop {
   };
 
   void set_timer(Waiting& waiting);
-  int wait_ms() const;
+  int wait();
+  int wait_for(const timespec& time);
   void handle(const epoll_event& event);
   void fire_timers();
 
@@ -113,6 +125,7 @@ class EventLoop {
   std::priority_queue<Timer> timers_;
   std::vector<epoll_event> events_;
   bool stopped_ = false;
+  bool has_epoll_pwait2_ = true;
 };
 
 }  // namespace forkecho::client

@@ -15,8 +15,8 @@ enum ExitCode : int {
   exit_system = 71,
 };
 
-/// A wrong reply comes first, then INVALID, then anything that failed. A run that completed nothing
-/// is no success.
+/// A wrong reply comes first, then INVALID, then an SLO term that was missed, or anything that
+/// failed and that no `errors` term allows. A run that completed nothing is no success.
 ExitCode exit_code(const RunResult& result);
 
 }  // namespace forkecho::client

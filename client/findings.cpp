@@ -16,19 +16,21 @@ const DesignResult* find(const Comparison& comparison, const std::string& name) 
 
 /// Processor time of the server for each connection or request, in microseconds.
 struct Cost {
-  double mean;  // over all rounds
-  Summary rounds;
+  double mean;                 // over all rounds
+  std::vector<double> rounds;  // see cost_rounds
 };
 
 std::optional<Cost> cost_of(const DesignResult& design) {
   if (!design.server || !design.server->cpu_us_per_request) return std::nullopt;
   if (!design.server->cpu_us_per_request_rounds || *design.server->cpu_us_per_request <= 0)
     return std::nullopt;
-  return Cost{*design.server->cpu_us_per_request, *design.server->cpu_us_per_request_rounds};
+  return Cost{*design.server->cpu_us_per_request, cost_rounds(design)};
 }
 
-bool overlap(const Summary& a, const Summary& b) {
-  return a.min <= b.max && b.min <= a.max;
+/// What may be said of `a` against `b`, both measured round by round.
+Difference difference_between(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto ratio = ratio_per_round(a, b);
+  return ratio ? difference_of(ratio->interval) : Difference::unknown;
 }
 
 std::string join(const std::vector<std::string>& parts) {
@@ -63,12 +65,12 @@ std::string sentence_of_costs(const Comparison& comparison) {
 std::string difference_to(const Cost& fork, const DesignResult* other, const char* called) {
   const auto cost = other == nullptr ? std::nullopt : cost_of(*other);
   if (!cost) return {};
-  if (overlap(fork.rounds, cost->rounds))
-    return fmt::format("as much as {}, within the spread of the rounds", called);
+  const Difference said = difference_between(fork.rounds, cost->rounds);
+  if (said == Difference::none) return fmt::format("as much as {}: no difference", called);
   const double difference = fork.mean - cost->mean;
-  return fmt::format("{} µs {} than {} ({} as much)", format_three_digits(std::abs(difference)),
-                     difference > 0 ? "more" : "less", called,
-                     format_ratio(fork.mean / cost->mean));
+  return fmt::format("{} µs {} than {} ({} as much{})", format_three_digits(std::abs(difference)),
+                     difference > 0 ? "more" : "less", called, format_ratio(fork.mean / cost->mean),
+                     said == Difference::unknown ? "; too few rounds to be sure" : "");
 }
 
 /// "A process for every connection costs …"
@@ -106,12 +108,14 @@ std::string sentence_of_rates(const Comparison& comparison) {
     return fmt::format("{} handled {} {} per second.", most->name, format_count(most->rate->median),
                        unit);
   }
-  if (overlap(*most->rate, *fewest->rate)) {
+  const Difference said = difference_between(most->rate->rounds, fewest->rate->rounds);
+  if (said == Difference::none) {
     return fmt::format("No difference in {} per second was seen.", unit);
   }
-  return fmt::format("{} handled the most {}, {} per second, {} as many as {}.", most->name, unit,
+  return fmt::format("{} handled the most {}, {} per second, {} as many as {}{}.", most->name, unit,
                      format_count(most->rate->median),
-                     format_ratio(most->rate->median / fewest->rate->median), fewest->name);
+                     format_ratio(most->rate->median / fewest->rate->median), fewest->name,
+                     said == Difference::unknown ? " (too few rounds to be sure)" : "");
 }
 
 void note_failures(const DesignResult& design, std::vector<std::string>& lines) {

@@ -2,8 +2,8 @@
 // for each connection costs against the others on this machine. It stands under the table and at
 // the head of the page.
 //
-// Pure. Where the ranges of two designs over the rounds overlap, it says that no difference was
-// seen.
+// Pure. Where the interval of a ratio holds 1, it says that there is no difference; where there
+// were too few rounds for an interval, it says that.
 #pragma once
 
 #include <string>

@@ -49,4 +49,20 @@ void LatencyHistogram::subtract(const LatencyHistogram& earlier) {
   count_.set(left);
 }
 
+void LatencyHistogram::add(std::size_t bucket, std::uint64_t count) {
+  if (count == 0) return;
+  const std::uint64_t value = std::min(highest_of(bucket), highest_ns);
+  if (count_.get() == 0 || value < min_.get()) min_.set(value);
+  if (value > max_.get()) max_.set(value);
+  counts_[bucket].add(count);
+  sum_.add(value * count);
+  count_.add(count);
+}
+
+void LatencyHistogram::set_exact(std::uint64_t min, std::uint64_t max, std::uint64_t sum) {
+  min_.set(min);
+  max_.set(max);
+  sum_.set(sum);
+}
+
 }  // namespace forkecho::client

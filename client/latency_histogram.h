@@ -52,6 +52,12 @@ class LatencyHistogram {
   /// Takes away what `earlier` had, a copy of this very histogram of an earlier time: what is left
   /// was recorded since. Minimum and maximum are then those of the buckets.
   void subtract(const LatencyHistogram& earlier);
+  /// Counts `count` latencies of a bucket, each as its highest value: of a histogram that was
+  /// written down. set_exact tells what the buckets do not.
+  void add(std::size_t bucket, std::uint64_t count);
+  void set_exact(std::uint64_t min, std::uint64_t max, std::uint64_t sum);
+  /// Of all latencies, in ns.
+  std::uint64_t sum() const { return sum_.get(); }
 
   // The buckets themselves, for those who write or draw them.
   static constexpr std::size_t bucket_of(std::uint64_t value) {

@@ -51,8 +51,21 @@ Exchange unicode_exchange(std::mt19937& random, std::size_t size) {
   return {exchange.request + rest.request, exchange.reply + rest.reply};
 }
 
+Exchange random_exchange(std::mt19937& random, std::size_t size) {
+  std::string bytes(size, '\0');
+  std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<char>(pick(random, 256)); });
+  return {bytes, bytes};
+}
+
 Exchange small_exchange(std::mt19937& random, Payload payload, std::size_t size) {
+  if (payload == Payload::random) return random_exchange(random, size);
   return payload == Payload::ascii ? ascii_exchange(random, size) : unicode_exchange(random, size);
+}
+
+/// Of exchange `i` of `count`: another one than that of its neighbours, also around the end.
+char first_letter(std::size_t i, std::size_t count) {
+  const bool last_is_as_first = i + 1 == count && i % letters == 0;
+  return ascii_letters[last_is_as_first ? 1 : i % letters];
 }
 
 /// Long ones repeat a block, of a length that is no multiple of anybody's buffer.
@@ -83,13 +96,13 @@ std::string expected_reply(Expect expect, const Exchange& exchange) {
 
 }  // namespace
 
-std::vector<Exchange> make_exchanges(Payload payload, Expect expect, std::size_t size,
-                                     std::size_t count) {
+std::vector<Exchange> make_exchanges(Payload payload, Expect expect,
+                                     const std::vector<std::size_t>& sizes) {
   std::mt19937 random;
-  std::vector<Exchange> exchanges(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string first(1, ascii_letters[i % letters]);
-    const Exchange rest = long_exchange(random, payload, size - 1);
+  std::vector<Exchange> exchanges(sizes.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const std::string first(1, first_letter(i, sizes.size()));
+    const Exchange rest = long_exchange(random, payload, sizes[i] - 1);
     const Exchange whole{first + rest.request, ascii_upper(first) + rest.reply};
     exchanges[i] = {whole.request, expected_reply(expect, whole)};
   }
@@ -97,9 +110,7 @@ std::vector<Exchange> make_exchanges(Payload payload, Expect expect, std::size_t
 }
 
 std::vector<Exchange> make_exchanges(const LoadPlan& plan) {
-  constexpr std::size_t most_bytes = std::size_t{64} << 20;
-  const std::size_t count = std::clamp<std::size_t>(most_bytes / plan.size, 2, letters);
-  return make_exchanges(plan.payload, plan.expect, plan.size, count);
+  return make_exchanges(plan.payload, plan.expect, plan.size.draw());
 }
 
 }  // namespace forkecho::client

@@ -18,14 +18,14 @@ struct Exchange {
   std::string reply;
 };
 
-/// `count` exchanges whose requests have `size` bytes each and end on a character's boundary. The
-/// same ones at every call. `size` is at least 1. What Unicode's uppercase is, Python has said
-/// (unicode_pairs.h); no mapping of our own is used.
-std::vector<Exchange> make_exchanges(Payload payload, Expect expect, std::size_t size,
-                                     std::size_t count);
+/// Exchanges whose requests have these sizes in bytes and, unless they are random, end on a
+/// character's boundary. The same ones at every call. A size is at least 1. What Unicode's
+/// uppercase is, Python has said (unicode_pairs.h); no mapping of our own is used.
+std::vector<Exchange> make_exchanges(Payload payload, Expect expect,
+                                     const std::vector<std::size_t>& sizes);
 
 /// The exchanges for a plan: enough of them to tell a reply from the one before, within 64 MiB
-/// where that is possible.
+/// where that is possible, and to have the sizes in their proportions.
 std::vector<Exchange> make_exchanges(const LoadPlan& plan);
 
 }  // namespace forkecho::client

@@ -11,6 +11,8 @@ class Progress {
   virtual ~Progress() = default;
   /// About once a second, in the measured part, with what the last second brought.
   virtual void second_passed(const TimelinePoint& point) = 0;
+  /// Something that the user should know at once; one line. Also in the result.
+  virtual void warn(const std::string& /*what*/) {}
 };
 
 }  // namespace forkecho::client

@@ -1,17 +1,14 @@
 #include "client/report_command.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "client/exit_code.h"
 #include "client/html_report.h"
 #include "client/options.h"
+#include "client/saved_file.h"
 #include "client/write_file.h"
 
 namespace forkecho::client {
@@ -21,22 +18,6 @@ struct ReportOptions {
   std::vector<std::string> runs;
   std::string html_file;
 };
-
-std::string read_file(const std::string& path) {
-  const std::ifstream file(path, std::ios::binary);
-  if (!file) throw UsageError(path + ": " + std::strerror(errno));
-  std::ostringstream text;
-  text << file.rdbuf();  // of a folder, nothing: it is told apart by holding no JSON
-  return text.str();
-}
-
-nlohmann::ordered_json read_document(const std::string& path) {
-  auto document =
-      nlohmann::ordered_json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) throw UsageError(path + ": this is no JSON");
-  if (const auto wrong = what_is_wrong_with(document)) throw UsageError(path + ": " + *wrong);
-  return document;
-}
 
 int report(const ReportOptions& options) {
   std::vector<nlohmann::ordered_json> documents;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "common/mp/raw_shared.h"
@@ -21,7 +22,21 @@ struct RunControl {
   std::atomic<std::uint64_t> requests_taken;  // of the plan's number of requests, by all workers
 };
 
-static_assert(mp::Shareable<RunControl>);
+/// When requests of an open loop were sent: every `stride`th of the plan, for the test of whether
+/// their arrivals are what was planned. Each place is written once, by the worker whose request it
+/// is.
+struct ArrivalSample {
+  static constexpr std::size_t places = 4096;
+  std::uint64_t stride;                      // 0 in a closed loop: nothing is noted
+  std::atomic<std::uint64_t> at_ns[places];  // of the monotonic clock; 0 = never sent
+
+  void note(std::uint64_t number, std::uint64_t ns) {
+    if (stride == 0 || number % stride != 0 || number / stride >= places) return;
+    at_ns[number / stride].store(ns, std::memory_order_relaxed);
+  }
+};
+
+static_assert(mp::Shareable<RunControl> && mp::Shareable<ArrivalSample>);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free &&
               std::atomic<bool>::is_always_lock_free);
 

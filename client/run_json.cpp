@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "client/histogram_json.h"
+
 namespace forkecho::client {
 namespace {
 
@@ -30,7 +32,8 @@ Json requests_json(const RequestCounts& counts) {
            {{"timeout", counts.failed.timeout},
             {"reset", counts.failed.reset},
             {"short", counts.failed.cut_short},
-            {"other", counts.failed.other}}}};
+            {"other", counts.failed.other}}},
+          {"shed_by_generator", counts.shed_by_generator}};
 }
 
 Json totals_json(const Totals& totals) {
@@ -52,11 +55,39 @@ Json lag_json(const std::optional<Lag>& lag) {
   return {{"p50", lag->p50_ns}, {"p99", lag->p99_ns}, {"max", lag->max_ns}};
 }
 
+Json poisson_json(const std::optional<AndersonDarling>& test) {
+  if (!test) return nullptr;
+  return {{"a_squared", test->a_squared}, {"p", test->p}, {"gaps", test->count}};
+}
+
 Json generator_json(const GeneratorVerdict& verdict) {
   return {{"verdict", verdict.valid ? "VALID" : "INVALID"},
           {"reasons", verdict.reasons},
           {"cpu_percent", verdict.cpu_percent},
-          {"lag", lag_json(verdict.lag)}};
+          {"lag", lag_json(verdict.lag)},
+          {"wanted_cpu_percent", verdict.wanted_cpu_percent},
+          {"machine_busy_percent", value_or_null(verdict.machine_busy_percent)},
+          {"poisson", poisson_json(verdict.poisson)}};
+}
+
+Json slos_json(const std::vector<SloOutcome>& outcomes) {
+  Json slos = Json::array();
+  for (const SloOutcome& outcome : outcomes) {
+    slos.push_back({{"term", outcome.term.text()},
+                    {"held", outcome.held},
+                    {"value", value_or_null(outcome.value)}});
+  }
+  return slos;
+}
+
+Json ceiling_json(const std::optional<Ceiling>& ceiling) {
+  if (!ceiling) return nullptr;
+  return {{"rps", ceiling->rps}, {"in_words", ceiling->in_words}};
+}
+
+Json size_json(const SizeDistribution& size) {
+  const auto fixed = size.fixed();
+  return fixed ? Json(*fixed) : Json(size.to_string());
 }
 
 Json server_json(const std::optional<ServerUsage>& usage) {
@@ -79,7 +110,8 @@ Json timeline_json(const std::vector<TimelinePoint>& timeline) {
                       {"completed", point.completed},
                       {"errors", point.errors},
                       {"p50", quantile(point.p50_ns)},
-                      {"p99", quantile(point.p99_ns)}});
+                      {"p99", quantile(point.p99_ns)},
+                      {"hdr", point.hdr.empty() ? Json(nullptr) : Json(point.hdr)}});
   }
   return points;
 }
@@ -93,62 +125,62 @@ Json machine_json(const Machine& machine) {
 
 }  // namespace
 
-Json to_json(const LatencyHistogram& histogram) {
-  Json json = {{"count", histogram.count()}};
-  const auto set = [&](const char* name, auto value) {
-    json[name] = histogram.count() == 0 ? Json(nullptr) : Json(value);
-  };
-  set("min", histogram.min());
-  set("mean", histogram.mean());
-  set("p50", histogram.value_at_quantile(0.5));
-  set("p90", histogram.value_at_quantile(0.9));
-  set("p99", histogram.value_at_quantile(0.99));
-  set("p999", histogram.value_at_quantile(0.999));
-  set("p9999", histogram.value_at_quantile(0.9999));
-  set("max", histogram.max());
-  return json;
-}
-
 Json to_json(const LoadPlan& plan) {
   const bool by_number = plan.requests != 0;
+  const std::string pin = plan.pins.to_string();
   return {{"connections", plan.connections},
           {"workers", plan.workers},
           {"duration_ns", by_number ? Json(nullptr) : Json(plan.duration.count())},
           {"requests", by_number ? Json(plan.requests) : Json(nullptr)},
           {"workload", to_string(plan.workload)},
-          {"size", plan.size},
+          {"size", size_json(plan.size)},
           {"payload", to_string(plan.payload)},
           {"expect", to_string(plan.expect)},
           {"warmup_ns", plan.warmup.count()},
           {"timeout_ns", plan.timeout.count()},
-          {"wait_for_ns", plan.wait_for.count()}};
+          {"wait_for_ns", plan.wait_for.count()},
+          {"rate", is_open_loop(plan) ? Json(plan.rate) : Json(nullptr)},
+          {"arrivals", to_string(plan.arrivals)},
+          {"depth", plan.depth},
+          {"requests_per_connection", requests_on_each(plan)},
+          {"think_ns", plan.think.count()},
+          {"ramp_ns", plan.ramp.count()},
+          {"close", to_string(plan.close)},
+          {"source", plan.source.empty() ? Json(nullptr) : Json(plan.source)},
+          {"pin", pin.empty() ? Json(nullptr) : Json(pin)}};
 }
 
 Json to_json(const RunResult& result) {
-  return {{"schema", 1},
-          {"target", result.target},
-          {"plan", to_json(result.plan)},
-          {"started_at", result.started_at},
-          {"duration_s", result.duration_s},
-          {"connections", connections_json(result.connections)},
-          {"requests", requests_json(result.requests)},
-          {"rate",
-           {{"requested_rps", value_or_null(result.requested_rps)},
-            {"achieved_rps", result.achieved_rps}}},
-          {"latency",
-           {{"from_intended", to_json(*result.from_intended)},
-            {"from_send", to_json(*result.from_send)}}},
-          {"connect", to_json(*result.connect)},
-          {"first_byte", to_json(*result.first_byte)},
-          {"close", to_json(*result.close)},
-          {"totals", totals_json(result.totals)},
-          {"verification", verification_json(result.verification)},
-          {"generator", generator_json(result.generator)},
-          {"server", server_json(result.server)},
-          {"timeline", timeline_json(result.timeline)},
-          {"address", result.address},
-          {"interrupted", result.interrupted},
-          {"machine", machine_json(result.machine)}};
+  return {
+      {"schema", 1},
+      {"target", result.target},
+      {"plan", to_json(result.plan)},
+      {"started_at", result.started_at},
+      {"duration_s", result.duration_s},
+      {"connections", connections_json(result.connections)},
+      {"requests", requests_json(result.requests)},
+      {"rate",
+       {{"requested_rps", value_or_null(result.requested_rps)},
+        {"achieved_rps", result.achieved_rps}}},
+      {"latency",
+       {{"from_intended", to_json(*result.from_intended)},
+        {"from_send", to_json(*result.from_send)}}},
+      {"connect", to_json(*result.connect)},
+      {"first_byte", to_json(*result.first_byte)},
+      {"close", to_json(*result.close)},
+      {"totals", totals_json(result.totals)},
+      {"verification", verification_json(result.verification)},
+      {"generator", generator_json(result.generator)},
+      {"server", server_json(result.server)},
+      {"timeline", timeline_json(result.timeline)},
+      {"address", result.address},
+      {"interrupted", result.interrupted},
+      {"machine", machine_json(result.machine)},
+      {"throughput",
+       {{"out_bytes_per_s", result.bytes_out_per_s}, {"in_bytes_per_s", result.bytes_in_per_s}}},
+      {"warnings", result.warnings},
+      {"slo", slos_json(result.slos)},
+      {"ceiling", ceiling_json(result.ceiling)}};
 }
 
 }  // namespace forkecho::client

@@ -95,9 +95,10 @@ ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline de
 }
 
 mp::Process background_program(const std::vector<std::string>& argv,
-                               const std::filesystem::path& log) {
-  mp::Process program([argv, log] {
+                               const std::filesystem::path& log, const Processors& processors) {
+  mp::Process program([argv, log, processors] {
     leave_the_terminal();
+    pin_this_process(processors);
     send_to_file(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, {STDOUT_FILENO, STDERR_FILENO});
     become(argv);
   });

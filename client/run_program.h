@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/processor_pins.h"
 #include "common/mp/process.h"
 #include "common/sys/deadline.h"
 
@@ -24,9 +25,10 @@ struct ProgramResult {
 ProgramResult run_program(const std::vector<std::string>& argv, sys::Deadline deadline);
 
 /// A Process, not started yet, that becomes the program `argv`: it dies with the caller, ignores
-/// the terminal's Ctrl-C (a process group of its own), and writes what it says to `log`.
+/// the terminal's Ctrl-C (a process group of its own), writes what it says to `log`, and runs on
+/// `processors` alone, if there are any.
 mp::Process background_program(const std::vector<std::string>& argv,
-                               const std::filesystem::path& log);
+                               const std::filesystem::path& log, const Processors& processors = {});
 
 /// `name` in the folder of the running program, else in PATH; empty when it is in neither.
 std::optional<std::filesystem::path> find_program(const std::string& name);

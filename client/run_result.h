@@ -12,10 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "client/anderson_darling.h"
 #include "client/boxed.h"
 #include "client/latency_histogram.h"
 #include "client/load_plan.h"
 #include "client/machine.h"
+#include "client/slo.h"
 
 namespace forkecho::client {
 
@@ -44,6 +46,7 @@ struct RequestCounts {
   std::uint64_t completed = 0;  // a reply of the whole length came, right or wrong
   std::uint64_t shed = 0;       // scheduled and never sent; none in a closed loop
   Failed failed;
+  std::uint64_t shed_by_generator = 0;  // of shed: though the server left a place for them
 };
 
 struct Totals {
@@ -70,10 +73,23 @@ struct Lag {
 struct GeneratorVerdict {
   bool valid = true;
   bool processor_full = false;       // a worker's processor may have been the limit
+  bool was_late = false;             // open loop: it did not send when it could have
   bool broke_down = false;           // it lacked something else, or lost a worker
   std::vector<std::string> reasons;  // each begins "generator: " or "server: "
   std::vector<double> cpu_percent;   // of one processor, for each worker, over the measured part
   std::optional<Lag> lag;            // empty in a closed loop, where nothing can be late
+  // In percent of one processor, for each worker: its processor time, and the time that it was
+  // ready to run and had to wait for a processor.
+  std::vector<double> wanted_cpu_percent{};
+  std::optional<double> machine_busy_percent{};  // of all processors that it may run on
+  std::optional<AndersonDarling>
+      poisson{};  // of what was sent; empty in a closed loop, or if short
+};
+
+/// What this client reaches against a server that does nothing, on this machine.
+struct Ceiling {
+  double rps = 0;
+  std::string in_words{};  // of what: "crr, 16 connections by 2 workers, …"
 };
 
 /// Filled in by who started the server and can look into it; compare does.
@@ -94,6 +110,7 @@ struct TimelinePoint {
   std::uint64_t errors = 0;  // failed requests, failed connections and wrong replies
   std::uint64_t p50_ns = 0;  // from the intended start; 0 when nothing was completed
   std::uint64_t p99_ns = 0;
+  std::string hdr{};  // the latencies from the intended start (hdr_encoding.h); empty if none
 };
 
 struct RunResult {
@@ -108,6 +125,7 @@ struct RunResult {
   ConnectionCounts connections;
   RequestCounts requests;
   std::optional<double> requested_rps;  // empty in a closed loop
+  std::optional<double> planned_rps;    // what the schedule had: a Poisson process is never exact
   double achieved_rps = 0;
 
   // Of completed requests, from the intended start and from the actual send to the last byte of the
@@ -122,6 +140,11 @@ struct RunResult {
   Verification verification;
   GeneratorVerdict generator;
   std::optional<ServerUsage> server;
+  double bytes_out_per_s = 0;  // of completed requests, and of their replies, in the measured part
+  double bytes_in_per_s = 0;
+  std::vector<std::string> warnings{};  // what the user should know, and what was no fault yet
+  std::vector<SloOutcome> slos{};
+  std::optional<Ceiling> ceiling{};  // when it was asked for
   std::vector<TimelinePoint> timeline;
 };
 

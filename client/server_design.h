@@ -30,6 +30,10 @@ enum class ConnectionUse { held, one_request };
 std::optional<std::string> why_not_applicable(const ServerDesign& design, ConnectionUse use,
                                               unsigned connections);
 
+/// Why this forkechod cannot be started so: an option of the design is not in what its
+/// `run --help` says. Empty when it can, or says nothing.
+std::optional<std::string> why_not_offered(const ServerDesign& design, std::string_view help);
+
 /// Every option with which the design is started for this load. A pool is given a worker for each
 /// connection that is to be held: with fewer, some of them would never be answered.
 std::vector<std::string> options_for(const ServerDesign& design, ConnectionUse use,

@@ -1,6 +1,8 @@
 #include "client/server_sampler.h"
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 namespace forkecho::client {
@@ -12,6 +14,14 @@ using namespace std::chrono_literals;
 constexpr auto time_to_settle = 500ms;
 // For the look to end, should the load have ended sooner than planned.
 constexpr auto time_to_look = 1s;
+
+/// Context switches of all processors since the machine started.
+std::optional<std::uint64_t> read_machine_switches() {
+  const std::ifstream file("/proc/stat");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return parse_proc_field(text.str(), "ctxt");
+}
 
 }  // namespace
 
@@ -28,9 +38,24 @@ ServerSample usage_between(const TreeUsage& before, const TreeUsage& after) {
   return sample;
 }
 
+void add_counts(ServerSample& sample, const ServerStatus& before, const ServerStatus& after) {
+  if (before.forked && after.forked && *after.forked >= *before.forked) {
+    sample.forks = *after.forked - *before.forked;
+  }
+  std::vector<double> shares;
+  for (const auto& [pid, connections] : after.connections) {
+    const auto earlier = before.connections.find(pid);
+    if (earlier == before.connections.end() || earlier->second > connections) continue;
+    shares.push_back(static_cast<double>(connections - earlier->second));
+  }
+  sample.fairness = fairness_of(shares);
+}
+
 ServerSampler::ServerSampler(pid_t supervisor, sys::Duration middle)
     : supervisor_(supervisor),
+      idle_bytes_(read_tree_memory(supervisor).pss_bytes),
       before_(read_settled_tree_usage(supervisor, sys::Deadline::after(time_to_settle))),
+      switches_before_(read_machine_switches()),
       look_([this, middle] { look_at(middle); }) {
   look_.set_daemon(true);
   look_.start();
@@ -46,6 +71,7 @@ void ServerSampler::look_at(sys::Duration middle) {
 }
 
 std::optional<ServerSample> ServerSampler::finish() {
+  const auto switches = read_machine_switches();
   const bool ended = look_.join(sys::Deadline::after(time_to_look));
   if (!ended) {
     look_.kill();
@@ -54,6 +80,8 @@ std::optional<ServerSample> ServerSampler::finish() {
   const auto after = read_settled_tree_usage(supervisor_, sys::Deadline::after(time_to_settle));
   if (!before_ || !after) return std::nullopt;
   ServerSample sample = usage_between(*before_, *after);
+  sample.pss_idle_bytes = idle_bytes_;
+  if (switches && switches_before_) sample.machine_switches = *switches - *switches_before_;
   if (ended && seen_->looked) {
     sample.processes = seen_->processes;
     if (seen_->memory_known) sample.pss_bytes = seen_->pss_bytes;

@@ -10,6 +10,7 @@
 
 #include "client/comparison.h"
 #include "client/process_usage.h"
+#include "client/server_under_test.h"
 #include "common/mp/process.h"
 #include "common/mp/raw_shared.h"
 #include "common/sys/deadline.h"
@@ -34,7 +35,9 @@ class ServerSampler {
   void look_at(sys::Duration middle);
 
   pid_t supervisor_;
+  std::optional<std::uint64_t> idle_bytes_;
   std::optional<TreeUsage> before_;
+  std::optional<std::uint64_t> switches_before_;
   mp::RawValue<Seen> seen_;
   mp::Process look_;
 };
@@ -42,5 +45,9 @@ class ServerSampler {
 /// What was used between two looks. Context switches are those of processes that both saw: when any
 /// came or went, their part is lost, and the figure is empty. Pure.
 ServerSample usage_between(const TreeUsage& before, const TreeUsage& after);
+
+/// Adds what the server itself counted: forks, and how evenly the connections fell on the workers
+/// that both statuses know. Pure.
+void add_counts(ServerSample& sample, const ServerStatus& before, const ServerStatus& after);
 
 }  // namespace forkecho::client

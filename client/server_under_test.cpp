@@ -6,6 +6,8 @@
 
 #include "client/run_program.h"
 
+using nlohmann::literals::operator""_json_pointer;
+
 namespace forkecho::client {
 namespace {
 
@@ -18,6 +20,22 @@ std::string last_line_of(const std::filesystem::path& path) {
   return last;
 }
 
+std::map<pid_t, std::uint64_t> connections_of(const nlohmann::json& status) {
+  std::map<pid_t, std::uint64_t> connections;
+  const auto slots = status.find("slots");
+  if (slots == status.end() || !slots->is_array()) return connections;
+  if (status.value("slots_omitted", nlohmann::json()) != 0) return connections;
+  for (const nlohmann::json& slot : *slots) {
+    if (!slot.is_object()) return {};
+    const auto pid = slot.find("pid");
+    const auto served = slot.find("connections");
+    if (pid == slot.end() || served == slot.end()) return {};
+    if (!pid->is_number_integer() || !served->is_number_unsigned()) return {};
+    connections[pid->get<pid_t>()] = served->get<std::uint64_t>();
+  }
+  return connections;
+}
+
 }  // namespace
 
 std::optional<ServerStatus> parse_server_status(std::string_view text) {
@@ -28,7 +46,13 @@ std::optional<ServerStatus> parse_server_status(std::string_view text) {
   const auto listen = status.find("listen");
   if (listen == status.end() || !listen->is_array() || listen->empty()) return std::nullopt;
   if (!listen->front().is_string()) return std::nullopt;
-  return ServerStatus{.pid = status["pid"].get<pid_t>(), .address = listen->front()};
+  ServerStatus read{.pid = status["pid"].get<pid_t>(), .address = listen->front()};
+  const auto forked = "/children/forked"_json_pointer;
+  if (status.contains(forked) && status[forked].is_number_unsigned()) {
+    read.forked = status[forked].get<std::uint64_t>();
+  }
+  read.connections = connections_of(status);
+  return read;
 }
 
 ServerUnderTest::ServerUnderTest(Options options) : options_(std::move(options)) {}
@@ -63,22 +87,25 @@ void ServerUnderTest::start(sys::Deadline deadline) {
   argv.insert(argv.end(),
               {"--listen", "127.0.0.1:0", "--pidfile", file(".pid"), "--log-file", file(".log")});
   argv.insert(argv.end(), options_.options.begin(), options_.options.end());
-  process_.emplace(background_program(argv, file(".log")));
+  process_.emplace(background_program(argv, file(".log"), options_.processors));
   process_->start();
-  auto question = command("status");
-  question.push_back("--json");
   while (is_running()) {
     if (deadline.passed()) report_failure("did not listen in time");
-    const auto answer = run_program(question, deadline);
-    const auto status = parse_server_status(answer.output);
-    if (answer.exitcode == 0 && status) {
-      address_ = status->address;
-      pid_ = status->pid;
+    if (const auto said = status(deadline)) {
+      address_ = said->address;
+      pid_ = said->pid;
       return;
     }
     std::this_thread::sleep_for(between_questions);
   }
   report_failure("ended at once");
+}
+
+std::optional<ServerStatus> ServerUnderTest::status(sys::Deadline deadline) const {
+  auto question = command("status");
+  question.push_back("--json");
+  const auto answer = run_program(question, deadline);
+  return answer.exitcode == 0 ? parse_server_status(answer.output) : std::nullopt;
 }
 
 bool ServerUnderTest::stop(sys::Deadline deadline) {

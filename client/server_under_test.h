@@ -5,13 +5,16 @@
 // threads.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "client/processor_pins.h"
 #include "common/mp/process.h"
 #include "common/sys/deadline.h"
 
@@ -25,7 +28,10 @@ struct ServerCannotStart : std::runtime_error {
 /// What `forkechod status --json` says that is needed here.
 struct ServerStatus {
   pid_t pid = 0;
-  std::string address;  // the first it listens on
+  std::string address{};                  // the first it listens on
+  std::optional<std::uint64_t> forked{};  // processes that served connections, since it started
+  /// Connections of each process that serves; empty when some were left out.
+  std::map<pid_t, std::uint64_t> connections{};
 };
 /// Empty when the text is no such object. Pure.
 std::optional<ServerStatus> parse_server_status(std::string_view json);
@@ -37,6 +43,7 @@ class ServerUnderTest {
     std::filesystem::path program;     // forkechod
     std::filesystem::path directory;   // for its socket, pid file and log; exists
     std::vector<std::string> options;  // beside those that say where
+    Processors processors{};           // that it may run on; empty = any
   };
 
   explicit ServerUnderTest(Options options);
@@ -56,6 +63,8 @@ class ServerUnderTest {
   const std::string& address() const { return address_; }  // after start
   pid_t pid() const { return pid_; }                       // of the supervisor, after start
   bool is_running();
+  /// What it says of itself now; empty when it does not by the deadline.
+  std::optional<ServerStatus> status(sys::Deadline deadline) const;
 
  private:
   std::filesystem::path file(const char* ending) const;

@@ -17,7 +17,9 @@ std::optional<Summary> summarise(std::vector<double> rounds) {
   if (rounds.empty()) return std::nullopt;
   const auto [min, max] = std::ranges::minmax(rounds);
   const double middle = *median(rounds);
-  return Summary{.median = middle, .min = min, .max = max, .rounds = std::move(rounds)};
+  const auto interval = interval_of_median(rounds);
+  return Summary{
+      .median = middle, .min = min, .max = max, .rounds = std::move(rounds), .interval = interval};
 }
 
 std::optional<Summary> ratio_per_round(std::span<const double> values,
@@ -27,6 +29,17 @@ std::optional<Summary> ratio_per_round(std::span<const double> values,
     if (baseline[round] > 0) ratios.push_back(values[round] / baseline[round]);
   }
   return summarise(std::move(ratios));
+}
+
+std::optional<double> fairness_of(std::span<const double> shares) {
+  double sum = 0;
+  double squares = 0;
+  for (const double share : shares) {
+    sum += share;
+    squares += share * share;
+  }
+  if (shares.size() < 2 || sum <= 0) return std::nullopt;
+  return sum * sum / (static_cast<double>(shares.size()) * squares);
 }
 
 }  // namespace forkecho::client

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "client/bootstrap.h"
+
 namespace forkecho::client {
 
 /// A row of measurements in the order in which they were made, and what is said of it.
@@ -15,6 +17,7 @@ struct Summary {
   double min = 0;
   double max = 0;
   std::vector<double> rounds;
+  std::optional<Interval> interval{};  // of the median; empty for too few rounds
 };
 
 /// The middle value; of an even number, the mean of the two in the middle. Empty for no values.
@@ -28,5 +31,9 @@ std::optional<Summary> summarise(std::vector<double> rounds);
 /// zero are left out; empty when none is left.
 std::optional<Summary> ratio_per_round(std::span<const double> values,
                                        std::span<const double> baseline);
+
+/// Jain's index of fairness (Jain, Chiu and Hawe, 1984): 1 when all shares are equal, 1/n when one
+/// of n has everything. Empty for fewer than two shares, or when nobody has any.
+std::optional<double> fairness_of(std::span<const double> shares);
 
 }  // namespace forkecho::client

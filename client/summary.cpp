@@ -23,18 +23,43 @@ void add_plan(Buffer& out, const RunResult& result) {
   const std::string length = plan.requests != 0 ? fmt::format("{} requests", plan.requests)
                                                 : sys::format_duration(plan.duration);
   line(out, "{} {} ({}), {} connections by {} workers, requests of {} bytes {}",
-       to_string(plan.workload), result.target, length, plan.connections, plan.workers, plan.size,
-       to_string(plan.payload));
-  line(out, "on {} × {}, {}, {} of memory", result.machine.processors, result.machine.processor,
-       result.machine.kernel, readable_bytes(result.machine.memory_bytes));
+       to_string(plan.workload), result.target, length, plan.connections, plan.workers,
+       plan.size.to_string(), to_string(plan.payload));
+  const std::string pins = plan.pins.to_string();
+  line(out, "on {} × {}, {}, {} of memory{}", result.machine.processors, result.machine.processor,
+       result.machine.kernel, readable_bytes(result.machine.memory_bytes),
+       pins.empty() ? "" : ", pinned to " + pins);
+}
+
+/// A rate of less than ten thousand has four digits, be they behind the point.
+std::string readable_rate(double per_second) {
+  return per_second < 9999.5 ? fmt::format("{:.4g}", per_second)
+                             : fmt::format("{:.0f}", per_second);
 }
 
 void add_requests(Buffer& out, const RunResult& result) {
   const RequestCounts& requests = result.requests;
   line(out, "  requests     {} sent, {} completed, {} failed in {:.2f} s", requests.sent,
        requests.completed, requests.failed.all(), result.duration_s);
-  line(out, "  rate         {:.0f} per second (closed loop: as fast as the replies come)",
-       result.achieved_rps);
+  if (!result.requested_rps) {
+    line(out, "  rate         {:.0f} per second (closed loop: as fast as the replies come)",
+         result.achieved_rps);
+  } else {
+    line(out, "  rate         {} per second of {} asked for ({} arrivals)",
+         readable_rate(result.achieved_rps), readable_rate(*result.requested_rps),
+         to_string(result.plan.arrivals));
+    line(out, "  plan         {} scheduled, {} of them never sent", requests.scheduled,
+         requests.shed);
+  }
+  if (result.plan.workload == Workload::stream) {
+    line(out, "  throughput   {} per second out, {} per second in",
+         readable_bytes(static_cast<std::uint64_t>(result.bytes_out_per_s)),
+         readable_bytes(static_cast<std::uint64_t>(result.bytes_in_per_s)));
+  }
+  if (result.ceiling) {
+    line(out, "  ceiling      {} per second: this client against a server that does nothing ({})",
+         readable_rate(result.ceiling->rps), result.ceiling->in_words);
+  }
 }
 
 void add_latency(Buffer& out, const char* name, const LatencyHistogram& histogram) {
@@ -51,8 +76,13 @@ void add_latencies(Buffer& out, const RunResult& result) {
     return line(out, "  latency      none: no request was completed");
   line(out, "               {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}", "min", "p50", "p90", "p99",
        "p99.9", "max");
-  add_latency(out, "latency", *result.from_intended);
-  if (result.plan.workload != Workload::crr) return;
+  if (result.requested_rps) {
+    add_latency(out, "from plan", *result.from_intended);
+    add_latency(out, "from send", *result.from_send);
+  } else {
+    add_latency(out, "latency", *result.from_intended);
+  }
+  if (requests_on_each(result.plan) == 0) return;
   add_latency(out, "connect", *result.connect);
   add_latency(out, "first byte", *result.first_byte);
   add_latency(out, "close", *result.close);
@@ -102,8 +132,37 @@ void add_verdict(Buffer& out, const RunResult& result) {
     used += fmt::format("{}{:.0f} %", used.empty() ? "" : ", ", percent);
   line(out, "  generator    {}; processor time of its workers: {}",
        generator.valid ? "VALID" : "INVALID", used);
+  if (generator.lag) {
+    line(out, "               lag p50 {}, p99 {}, max {}", readable_time(generator.lag->p50_ns),
+         readable_time(generator.lag->p99_ns), readable_time(generator.lag->max_ns));
+  }
+  if (generator.poisson && result.plan.arrivals == Arrivals::poisson) {
+    line(out, "               Poisson arrivals: Anderson-Darling A² {:.2f}, p {:.3f}, of {} gaps",
+         generator.poisson->a_squared, generator.poisson->p, generator.poisson->count);
+  }
   for (const std::string& reason : generator.reasons) line(out, "               {}", reason);
+  for (const std::string& warning : result.warnings) line(out, "  warning      {}", warning);
   if (result.interrupted) line(out, "  interrupted  the run was ended early by a signal");
+}
+
+/// "4.21 ms", "0.3 %", "1200": in the unit of the term.
+std::string slo_value(const SloOutcome& outcome) {
+  if (!outcome.value) return "nothing to judge by";
+  switch (outcome.term.figure()) {
+    case Slo::Figure::latency:
+      return readable_time(static_cast<std::uint64_t>(*outcome.value));
+    case Slo::Figure::rate:
+      return readable_rate(*outcome.value);
+    default:
+      return fmt::format("{:.4g} %", *outcome.value);
+  }
+}
+
+void add_slos(Buffer& out, const RunResult& result) {
+  for (const SloOutcome& outcome : result.slos) {
+    line(out, "  slo          {} {}: {}", outcome.term.text(), outcome.held ? "held" : "MISSED",
+         slo_value(outcome));
+  }
 }
 
 }  // namespace
@@ -141,6 +200,7 @@ std::string summary(const RunResult& result) {
   add_failures(out, result);
   add_totals(out, result);
   add_verdict(out, result);
+  add_slos(out, result);
   return fmt::to_string(out);
 }
 

@@ -3,12 +3,21 @@
 namespace forkecho::client {
 namespace {
 
-double cpu_percent_of(const WorkerBooks& books) {
-  const auto wall = static_cast<double>(books.measured_until_ns.get()) -
-                    static_cast<double>(books.measured_from_ns.get());
-  const auto used =
-      static_cast<double>(books.cpu_until_ns.get()) - static_cast<double>(books.cpu_from_ns.get());
+double difference(const Counter& until, const Counter& from) {
+  return static_cast<double>(until.get()) - static_cast<double>(from.get());
+}
+
+double percent_of_time(double used, const WorkerBooks& books) {
+  const double wall = difference(books.measured_until_ns, books.measured_from_ns);
   return wall > 0 ? 100 * used / wall : 0;
+}
+
+double cpu_percent_of(const WorkerBooks& books) {
+  return percent_of_time(difference(books.cpu_until_ns, books.cpu_from_ns), books);
+}
+
+double run_wait_percent_of(const WorkerBooks& books) {
+  return percent_of_time(difference(books.run_wait_until_ns, books.run_wait_from_ns), books);
 }
 
 }  // namespace
@@ -27,7 +36,8 @@ ConnectionCounts tally_connections(std::span<const WorkerBooks> books) {
                      .other = tally(books, &WorkerBooks::connections_other)}};
 }
 
-RequestCounts tally_requests(std::span<const WorkerBooks> books) {
+RequestCounts tally_requests(std::span<const WorkerBooks> books,
+                             std::span<const std::uint64_t> planned) {
   RequestCounts counts;
   counts.sent = tally(books, &WorkerBooks::requests_sent);
   counts.completed = tally(books, &WorkerBooks::requests_completed);
@@ -36,6 +46,14 @@ RequestCounts tally_requests(std::span<const WorkerBooks> books) {
                    .cut_short = tally(books, &WorkerBooks::requests_short),
                    .other = tally(books, &WorkerBooks::requests_other)};
   counts.failed.other += counts.sent - counts.completed - counts.failed.all();
+  counts.shed_by_generator = tally(books, &WorkerBooks::shed_by_generator);
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    const WorkerBooks& worker = books[i];
+    const std::uint64_t told =
+        worker.requests_sent.get() + worker.shed_by_server.get() + worker.shed_by_generator.get();
+    if (worker.ended.get() == 0 && planned[i] > told) counts.shed_by_generator += planned[i] - told;
+  }
+  counts.shed = tally(books, &WorkerBooks::shed_by_server) + counts.shed_by_generator;
   counts.scheduled = counts.sent + counts.shed;
   return counts;
 }
@@ -74,6 +92,25 @@ std::vector<double> cpu_percent(std::span<const WorkerBooks> books) {
   std::vector<double> percents;
   for (const WorkerBooks& worker : books) percents.push_back(cpu_percent_of(worker));
   return percents;
+}
+
+std::vector<double> wanted_cpu_percent(std::span<const WorkerBooks> books) {
+  std::vector<double> percents;
+  for (const WorkerBooks& worker : books)
+    percents.push_back(cpu_percent_of(worker) + run_wait_percent_of(worker));
+  return percents;
+}
+
+std::optional<double> machine_busy_percent(std::span<const WorkerBooks> books) {
+  double busy = 0;
+  double all = 0;
+  for (const WorkerBooks& worker : books) {
+    const double of_worker = difference(worker.machine_all_until, worker.machine_all_from);
+    if (of_worker <= all) continue;
+    all = of_worker;
+    busy = difference(worker.machine_busy_until, worker.machine_busy_from);
+  }
+  return all > 0 ? std::optional(100 * busy / all) : std::nullopt;
 }
 
 }  // namespace forkecho::client

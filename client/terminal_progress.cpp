@@ -18,8 +18,14 @@ std::string progress_line(const TimelinePoint& point, double length_s) {
 }
 
 void TerminalProgress::second_passed(const TimelinePoint& point) {
+  if (tell_ == Tell::warnings) return;
   const double length_s = point.t_s - std::exchange(before_s_, point.t_s);
   std::fputs((progress_line(point, length_s) + '\n').c_str(), output_);
+  std::fflush(output_);
+}
+
+void TerminalProgress::warn(const std::string& what) {
+  std::fputs(("forkecho: warning: " + what + '\n').c_str(), output_);
   std::fflush(output_);
 }
 

@@ -10,12 +10,16 @@ namespace forkecho::client {
 
 class TerminalProgress : public Progress {
  public:
+  enum class Tell { everything, warnings };
   /// Writes to `output`, which stays open.
-  explicit TerminalProgress(std::FILE* output) : output_(output) {}
+  explicit TerminalProgress(std::FILE* output, Tell tell = Tell::everything)
+      : output_(output), tell_(tell) {}
   void second_passed(const TimelinePoint& point) override;
+  void warn(const std::string& what) override;
 
  private:
   std::FILE* output_;
+  Tell tell_;
   double before_s_ = 0;
 };
 

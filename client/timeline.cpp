@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/hdr_encoding.h"
 #include "client/tally.h"
 
 namespace forkecho::client {
@@ -13,19 +14,21 @@ const TimelinePoint& Timeline::add_point(double t_s) {
   Boxed<LatencyHistogram> since = all;
   since->subtract(*seen_);
   seen_ = std::move(all);
-  const std::uint64_t completed = tally(books_, &WorkerBooks::requests_completed);
   const std::uint64_t errors = tally_errors(books_);
+  completed_told_ += since->count();
   points_.push_back({.t_s = t_s,
-                     .completed = completed - std::exchange(completed_seen_, completed),
+                     .completed = since->count(),
                      .errors = errors - std::exchange(errors_seen_, errors),
                      .p50_ns = since->value_at_quantile(0.5),
-                     .p99_ns = since->value_at_quantile(0.99)});
+                     .p99_ns = since->value_at_quantile(0.99),
+                     .hdr = since->count() == 0 ? "" : encode_hdr(to_hdr(*since))});
   return points_.back();
 }
 
 void Timeline::add_rest(double t_s) {
-  const bool nothing = tally(books_, &WorkerBooks::requests_completed) == completed_seen_ &&
-                       tally_errors(books_) == errors_seen_;
+  std::uint64_t completed = 0;
+  for (const WorkerBooks& worker : books_) completed += worker.latency.count();
+  const bool nothing = completed == completed_told_ && tally_errors(books_) == errors_seen_;
   if (!nothing) add_point(points_.empty() ? t_s : std::max(t_s, points_.back().t_s));
 }
 

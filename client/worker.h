@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "client/first_connection.h"
 #include "client/load_plan.h"
@@ -20,17 +21,24 @@ struct WorkerTask {
   const RunClock& clock;
   RunControl& control;
   WorkerBooks& books;
-  const sys::SocketAddress& target;
+  ArrivalSample& arrivals;
+  std::span<const sys::SocketAddress> targets;  // the connections of the run take turns over them
+  std::span<const sys::SocketAddress> sources;  // to connect from; empty = see SourceAddresses
   std::span<const Exchange> exchanges;
-  unsigned index;           // from 0; worker 0 is given the first connection
-  std::size_t connections;  // that it holds at once
+  unsigned index;  // from 0; of plan.workers
 };
 
-/// Returns when the run is over and every connection is closed. Throws std::system_error.
-void run_worker(const WorkerTask& task, FirstConnection first);
+/// Returns when the run is over and every connection is closed. `firsts` are the first connections
+/// of the run, one to each target, of which a worker uses those that are in its share; the others
+/// are closed. Throws std::system_error.
+void run_worker(const WorkerTask& task, std::vector<FirstConnection> firsts);
 
-/// How many of `connections` worker `index` of `workers` holds: equal shares, the remainder to the
-/// first.
-std::size_t share_of(std::size_t connections, unsigned workers, unsigned index);
+/// Which of `connections`, numbered over the whole run, worker `index` of `workers` holds: equal
+/// shares, the remainder to the first.
+struct ConnectionShare {
+  std::size_t first;
+  std::size_t count;
+};
+ConnectionShare share_of(std::size_t connections, unsigned workers, unsigned index);
 
 }  // namespace forkecho::client

@@ -29,7 +29,15 @@ struct WorkerBooks {
   Counter replies_mismatched;
   Counter replies_short;
   Counter replies_extra;
-  LatencyHistogram latency;  // in a closed loop from the intended start as from the send
+  // Open loop: of the plan, what was never sent.
+  Counter shed_by_server;  // no connection had a free place for it in time
+  Counter
+      shed_by_generator;  // there was a place, and the worker came too late or could not connect
+  Counter measured_bytes_out;  // of completed requests, and of their replies
+  Counter measured_bytes_in;
+  LatencyHistogram latency;    // from the intended start; in a closed loop that is the send
+  LatencyHistogram from_send;  // open loop
+  LatencyHistogram lag;        // open loop: from when a request could be sent to its send
   LatencyHistogram connect;
   LatencyHistogram first_byte;
   LatencyHistogram close;
@@ -43,12 +51,20 @@ struct WorkerBooks {
   Counter descriptors_exhausted;  // sockets that this process could not have
   Counter other_error;            // the last errno that is counted as "other"
 
+  Counter ended;  // 1 when the worker has done all that it had to do
+
   // In nanoseconds; of the monotonic clock since its epoch, and of this worker's processor time.
   Counter last_outcome_ns;  // when a measured request was last completed or failed
   Counter measured_from_ns;
   Counter measured_until_ns;
   Counter cpu_from_ns;
   Counter cpu_until_ns;
+  Counter run_wait_from_ns;  // that it was ready to run and had no processor
+  Counter run_wait_until_ns;
+  Counter machine_busy_from;  // of the processors that it may run on, in ticks of the kernel
+  Counter machine_busy_until;
+  Counter machine_all_from;
+  Counter machine_all_until;
 };
 
 static_assert(mp::Shareable<WorkerBooks>);

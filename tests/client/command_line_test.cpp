@@ -59,7 +59,29 @@ INSTANTIATE_TEST_SUITE_P(
         Arguments{"load", "127.0.0.1:1", "-n", "0"},
         Arguments{"load", "127.0.0.1:1", "-n", "5", "-d", "1s"},
         Arguments{"load", "127.0.0.1:1", "--timeout", "0"},
-        Arguments{"load", "127.0.0.1:1", "--workload", "stream"},
+        Arguments{"load", "127.0.0.1:1", "--workload", "dance"},
+        Arguments{"load", "127.0.0.1:1", "-r", "0"}, Arguments{"load", "127.0.0.1:1", "-r", "-5"},
+        Arguments{"load", "127.0.0.1:1", "-r", "fast"},
+        Arguments{"load", "127.0.0.1:1", "-r", "2e9"},
+        Arguments{"load", "127.0.0.1:1", "--arrivals", "regular"},
+        Arguments{"load", "127.0.0.1:1", "--depth", "0"},
+        Arguments{"load", "127.0.0.1:1", "--slo", "p99<5"},
+        Arguments{"load", "127.0.0.1:1", "--slo", "p99<5ms", "--slo", "errors<lots"},
+        Arguments{"load", "127.0.0.1:1", "--close", "abort"},
+        Arguments{"load", "127.0.0.1:1", "--source", "nonsense"},
+        Arguments{"load", "127.0.0.1:1", "--source", "240.0.0.1"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "nonsense"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "client:1023"},
+        Arguments{"load", "127.0.0.1:1", "--pin", "server:0"},
+        Arguments{"search", "127.0.0.1:1", "--slo", "p99<5ms", "--pin", "server:0"},
+        Arguments{"compare", "--targets", "a=127.0.0.1:1", "--pin", "server:0"},
+        Arguments{"load", "127.0.0.1:1", "-s", "64-"},
+        Arguments{"load", "127.0.0.1:1", "-s", "64:0"},
+        Arguments{"load", "127.0.0.1:1", "--payload", "random"},
+        Arguments{"load", "127.0.0.1:1", "--workload", "stream", "-r", "5"},
+        Arguments{"load", "127.0.0.1:1", "--workload", "stream", "--depth", "5"},
+        Arguments{"load", "127.0.0.1:1", "127.0.0.1:2", "-c", "1"},
+        Arguments{"load", "127.0.0.1:1", "nonsense", "-c", "2"},
         Arguments{"load", "127.0.0.1:1", "-s", "0"}, Arguments{"load", "127.0.0.1:1", "--json", ""},
         Arguments{"connect", "127.0.0.1:1", "--every", "1s"},
         Arguments{"connect", "127.0.0.1:1", "--count", "3"},
@@ -69,8 +91,16 @@ TEST(CommandLine, RefusalNamesTheRemedy) {
   EXPECT_THAT(run({"load", "127.0.0.1:1", "-d", "10"}).err,
               AllOf(HasSubstr("'10' is no duration; write it like 500ms, 30s or 2m"),
                     HasSubstr("forkecho load --help")));
-  EXPECT_THAT(run({"load", "127.0.0.1:1", "--workload", "stream"}).err,
-              HasSubstr("'stream' is none of: rr, crr"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--workload", "dance"}).err,
+              HasSubstr("'dance' is none of: rr, crr, stream"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--slo", "p99<5"}).err,
+              HasSubstr("'p99<5' is no term; write it like p99<5ms"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--source", "240.0.0.1"}).err,
+              HasSubstr("--source 240.0.0.1: no address of this machine is in it"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--pin", "client:1023"}).err,
+              HasSubstr("may not run on processor 1023"));
+  EXPECT_THAT(run({"load", "127.0.0.1:1", "--payload", "random"}).err,
+              HasSubstr("needs --expect none"));
   EXPECT_THAT(run({"connect", "127.0.0.1:1", "--every", "1s"}).err, HasSubstr("--message TEXT"));
 }
 
@@ -122,6 +152,30 @@ TEST(CommandLine, WrongRepliesAreOne) {
   EXPECT_EQ(
       run({"load", server.target().c_str(), "-n", "20", "--warmup", "0", "--expect", "none"}).code,
       1);
+}
+
+TEST(CommandLine, MissedSloIsOneAndAllowedErrorsAreNone) {
+  const testing::EchoDouble server;
+  const auto load = [&](std::vector<const char*> more) {
+    std::vector<const char*> arguments{"load", server.target().c_str(), "-n", "20", "--warmup",
+                                       "0"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  EXPECT_EQ(load({"--slo", "max<1h", "--slo", "errors<1%"}).code, 0);
+  const Outcome missed = load({"--slo", "p50>1h"});
+  EXPECT_EQ(missed.code, 1);
+  EXPECT_THAT(missed.out, HasSubstr("slo          p50>1h MISSED"));
+}
+
+TEST(CommandLine, SeveralTargetsShareTheConnections) {
+  const testing::EchoDouble one;
+  const testing::EchoDouble two;
+  const Outcome outcome = run(
+      {"load", one.target().c_str(), two.target().c_str(), "-c", "4", "-n", "40", "--warmup", "0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(one.books().accepted, 2U);
+  EXPECT_EQ(two.books().accepted, 2U);
 }
 
 TEST(CommandLine, UnwritableFileIsToldBeforeTheRun) {

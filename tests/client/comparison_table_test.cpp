@@ -19,9 +19,12 @@ std::string line_of(const std::string& text, const std::string& start) {
 TEST(ComparisonTable, HasALineForEachDesign) {
   const std::string table = comparison_table(sample_comparison());
   const std::string fork = line_of(table, "fork ");
-  for (const char* figure :
-       {"1,000", "900–1,100", "1.00×", "1.50 ms", "100 µs", "17", "3.00 MiB"}) {
+  for (const char* figure : {"1,000", "900–1,100", "1.00×", "1.50 ms"}) {
     EXPECT_THAT(fork, HasSubstr(figure));
+  }
+  const std::string costs = line_of(table.substr(table.find("CPU/connection")), "fork ");
+  for (const char* figure : {"100 µs", "17", "3.00 MiB", "102 KiB", "0.50", "3.00", "0.75"}) {
+    EXPECT_THAT(costs, HasSubstr(figure));
   }
   EXPECT_THAT(line_of(table, "pool-shared "), HasSubstr("2.00×"));
 }
@@ -58,8 +61,25 @@ TEST(ComparisonTable, TellsFailedFromWrong) {
 
 TEST(ComparisonTable, SaysWhereNothingWasMeasured) {
   Comparison comparison = sample_comparison();
-  comparison.designs[1].server.reset();
-  EXPECT_THAT(line_of(comparison_table(comparison), "fork "), HasSubstr("–          –"));
+  comparison.designs[1].server->fairness.reset();
+  const std::string table = comparison_table(comparison);
+  const std::string costs = table.substr(table.find("CPU/connection"));
+  EXPECT_THAT(line_of(costs, "fork "), testing::EndsWith(" –"));
+  for (auto& design : comparison.designs) design.server.reset();
+  EXPECT_THAT(comparison_table(comparison), testing::Not(HasSubstr("CPU/connection")));
+}
+
+TEST(ComparisonTable, GivesTheIntervalOfARatioOrNoDifference) {
+  Comparison comparison = sample_comparison();
+  EXPECT_THAT(line_of(comparison_table(comparison), "event "), HasSubstr("too few rounds"));
+  comparison.designs = {sample_design("fork", 900, 1100, 0.1, 4),
+                        sample_design("pool-shared", 1100, 900, 0.1, 4),
+                        sample_design("event", 1800, 2300, 0.1, 4)};
+  relate_to_baseline(comparison);
+  const std::string table = comparison_table(comparison);
+  EXPECT_THAT(line_of(table, "fork "), HasSubstr("×  "));
+  EXPECT_THAT(line_of(table, "pool-shared "), HasSubstr("no difference, 0.82–1.22"));
+  EXPECT_THAT(line_of(table, "event "), HasSubstr("  2.00–2.09"));
 }
 
 }  // namespace

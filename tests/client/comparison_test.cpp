@@ -24,6 +24,48 @@ TEST(DesignSlices, SayWhatTheRoundsSay) {
   EXPECT_FALSE(design.server->context_switches) << "one slice did not know";
 }
 
+TEST(DesignSlices, SayWhatARequestAndAConnectionCost) {
+  const ServerFigures figures = *sample_design("fork", 900, 1100, 0.1).server;
+  EXPECT_EQ(figures.machine_switches_per_request, 3);  // 6,000 over 2,000
+  EXPECT_EQ(figures.forks_per_request, 0.5);
+  EXPECT_EQ(figures.fairness, 0.75);
+  EXPECT_EQ(figures.pss_bytes_per_connection, 1024.0 * 1024 / 10);
+}
+
+TEST(DesignSlices, LeaveOpenWhatOneSliceDoesNotKnow) {
+  DesignSlices slices;
+  DesignResult design;
+  slices.add(
+      sample_slice(10, 1000),
+      ServerSample{
+          .context_switches = {}, .processes = {}, .pss_bytes = {}, .forks = 3, .fairness = 1});
+  slices.add(sample_slice(10, 1000),
+             ServerSample{.context_switches = {}, .processes = {}, .pss_bytes = {}});
+  slices.fill_in(design);
+  EXPECT_FALSE(design.server->forks_per_request);
+  EXPECT_FALSE(design.server->fairness);
+  EXPECT_FALSE(design.server->machine_switches_per_request);
+  EXPECT_FALSE(design.server->pss_bytes_per_connection);
+}
+
+TEST(RelateToBaseline, TakesProcessControlFromIterative) {
+  Comparison comparison = sample_comparison();
+  EXPECT_FALSE(comparison.designs[1].process_control_s) << "iterative was not measured";
+  comparison.designs[0] = sample_design("iterative", 1000, 1000, 0.02);
+  comparison.designs[1] = sample_design("fork", 1000, 1000, 0.1);
+  relate_to_baseline(comparison);
+  EXPECT_FALSE(comparison.designs[0].process_control_s);
+  ASSERT_TRUE(comparison.designs[1].process_control_s);
+  // 100 µs against 20 µs, 5,000 times.
+  EXPECT_DOUBLE_EQ(comparison.designs[1].process_control_s->median, 0.4);
+}
+
+TEST(CostRounds, AreEmptyWhenARoundHasNone) {
+  EXPECT_EQ(cost_rounds(sample_design("fork", 1000, 1000, 0.1)).size(), 2U);
+  EXPECT_TRUE(cost_rounds(sample_design("fork", 1000, 0, 0.1)).empty());
+  EXPECT_TRUE(cost_rounds(DesignResult{}).empty());
+}
+
 TEST(DesignSlices, SumContextSwitchesWhenAllAreKnown) {
   DesignSlices slices;
   DesignResult design;

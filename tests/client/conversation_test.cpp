@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "client/exit_code.h"
 #include "client/load.h"
 #include "tests/support/echo_double.h"
 
@@ -165,6 +166,162 @@ TEST_P(Wrong, ResetIsAReset) {
   EXPECT_EQ(result.requests.failed.all(), 10U);
   EXPECT_EQ(result.verification.wrong(), 0U);
   expect_balance(result);
+}
+
+TEST_P(Wrong, OneBitInAMillionBytesIsFound) {
+  const EchoDouble server({.answer = Answer::flip_rarely});
+  LoadPlan plan = plan_for(server, GetParam(), 300);
+  plan.size = 10'000;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.verification.mismatched, server.books().flipped);
+  EXPECT_GE(server.books().flipped, 2U);
+  EXPECT_EQ(result.verification.wrong(), result.verification.mismatched);
+  EXPECT_EQ(exit_code(result), exit_failed);
+}
+
+// --- several requests in flight
+
+LoadPlan deep_plan(const EchoDouble& server, std::uint64_t requests, unsigned depth = 7) {
+  LoadPlan plan = plan_for(server, Workload::rr, requests);
+  plan.depth = depth;
+  return plan;
+}
+
+TEST(Conversation, RepliesInFlightAreEachComparedWithTheirOwn) {
+  const EchoDouble server;
+  LoadPlan plan = deep_plan(server, 2000);
+  plan.size = *SizeDistribution::parse("1-300");
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 2000U);
+  EXPECT_EQ(result.verification.wrong(), 0U);
+  EXPECT_EQ(result.connections.opened, 2U);
+  expect_balance(result);
+  expect_books_agree(result, server);
+}
+
+TEST(Conversation, DepthBeyondTheSocketsBuffersDoesNotDeadlock) {
+  const EchoDouble server;
+  LoadPlan plan = deep_plan(server, 60, 60);
+  plan.size = 1 << 20;
+  plan.timeout = 30s;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 60U);
+  EXPECT_EQ(result.verification.wrong(), 0U);
+  expect_books_agree(result, server);
+}
+
+TEST(Conversation, TimeoutTakesThoseBehindItAlong) {
+  const EchoDouble server({.answer = Answer::never});
+  LoadPlan plan = deep_plan(server, 14);
+  plan.timeout = 100ms;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.failed.timeout, 14U);
+  EXPECT_EQ(result.connections.opened, 2U);
+  expect_balance(result);
+}
+
+TEST(Conversation, EndTakesThoseInFlightAlong) {
+  const EchoDouble server({.answer = Answer::cut_short});
+  const RunResult result = run_load(deep_plan(server, 14), nullptr);
+  EXPECT_EQ(result.requests.failed.all(), 14U);
+  EXPECT_EQ(result.requests.failed.cut_short + result.requests.failed.reset, 14U);
+  expect_balance(result);
+}
+
+TEST(Conversation, FlippedBitDoesNotSpoilTheRepliesBehindIt) {
+  const EchoDouble server({.answer = Answer::flip_rarely});
+  LoadPlan plan = deep_plan(server, 300);
+  plan.size = 10'000;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.verification.mismatched, server.books().flipped);
+  EXPECT_EQ(result.requests.completed, 300U);
+  expect_balance(result);
+}
+
+TEST(Conversation, SecondRepliesAreExtraAlsoInFlight) {
+  const EchoDouble server({.answer = Answer::twice});
+  const RunResult result = run_load(deep_plan(server, 70), nullptr);
+  EXPECT_GE(result.verification.extra, 10U);
+  EXPECT_EQ(result.requests.completed, 70U);
+  expect_balance(result);
+}
+
+// --- how connections are used and closed
+
+TEST(Conversation, RequestsPerConnectionAreKeptTo) {
+  const EchoDouble server;
+  for (const Workload workload : {Workload::rr, Workload::crr}) {
+    for (const unsigned depth : {1U, 3U}) {
+      LoadPlan plan = plan_for(server, workload, 100);
+      plan.requests_per_connection = 5;
+      plan.connections = 1;
+      plan.depth = depth;
+      const RunResult result = run_load(plan, nullptr);
+      EXPECT_EQ(result.requests.completed, 100U);
+      EXPECT_EQ(result.connections.opened, 20U);
+      EXPECT_EQ(result.close->count(), 20U);
+      EXPECT_EQ(result.verification.wrong(), 0U);
+    }
+  }
+}
+
+TEST(Conversation, CloseByResetIsNoFailureAndHasNoDuration) {
+  const EchoDouble server;
+  LoadPlan plan = plan_for(server, Workload::crr, 200);
+  plan.close = Close::rst;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 200U);
+  EXPECT_EQ(result.connections.opened, 200U);
+  EXPECT_EQ(result.connections.failed.all(), 0U);
+  EXPECT_EQ(result.close->count(), 0U);
+  EXPECT_EQ(server.books().accepted, 200U);
+  EXPECT_EQ(server.books().ended, 0U);  // the double saw no end of file
+  EXPECT_EQ(result.totals.bytes_out, server.books().bytes_in);
+  EXPECT_EQ(result.totals.bytes_in, server.books().bytes_out);
+  expect_balance(result);
+}
+
+TEST(Conversation, ThinkingIsAPauseBetweenAReplyAndTheNextRequest) {
+  const EchoDouble server;
+  LoadPlan plan = plan_for(server, Workload::rr, 11);
+  plan.connections = 1;
+  plan.think = 20ms;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 11U);
+  EXPECT_GE(result.duration_s, 0.2);
+}
+
+TEST(Conversation, StreamFillsTheConnectionAndEveryByteIsCompared) {
+  const EchoDouble server;
+  LoadPlan plan = plan_for(server, Workload::stream, 2000);
+  plan.size = 65'536;
+  plan.timeout = 30s;
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 2000U);
+  EXPECT_EQ(result.verification.wrong(), 0U);
+  EXPECT_EQ(result.connections.opened, 2U);
+  EXPECT_GT(result.bytes_out_per_s, 0);
+  EXPECT_DOUBLE_EQ(result.bytes_out_per_s, result.bytes_in_per_s);
+  expect_balance(result);
+  expect_books_agree(result, server);
+}
+
+TEST(Conversation, SourcesAreUsedInTurn) {
+  const EchoDouble server;
+  LoadPlan plan = plan_for(server, Workload::crr, 20);
+  plan.source = "127.77.0.0/29";
+  const RunResult result = run_load(plan, nullptr);
+  EXPECT_EQ(result.requests.completed, 20U);
+  plan.source = "::1";
+  EXPECT_THROW(run_load(plan, nullptr), ImpossiblePlan);
+}
+
+TEST_P(Right, RepliesComeThroughIpv6Too) {
+  const EchoDouble server({.ipv6 = true});
+  const RunResult result = run_load(plan_for(server, GetParam(), 100), nullptr);
+  EXPECT_EQ(result.requests.completed, 100U);
+  EXPECT_EQ(result.verification.wrong(), 0U);
+  expect_books_agree(result, server);
 }
 
 TEST(Conversation, OrderlyEndBetweenRequestsIsNoError) {

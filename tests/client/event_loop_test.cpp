@@ -133,6 +133,50 @@ TEST(EventLoop, DeadlineThatMovesCloserHoldsAtItsNewTime) {
   EXPECT_LT(sys::Clock::now() - begin, 30s);
 }
 
+TEST(EventLoop, NudgeWakesWhoWaitsForItAtOnce) {
+  EventLoop loop;
+  Waiting waiting;
+  bool woken = false;
+  const auto wait = [&]() -> Detached {
+    woken = co_await loop.until(waiting, nudged, sys::Clock::time_point::max());
+  };
+  wait();
+  loop.nudge(waiting);
+  EXPECT_TRUE(woken);
+  EXPECT_TRUE(waiting.has(nudged));
+}
+
+TEST(EventLoop, NudgeIsKeptForWhoWaitsForSomethingElse) {
+  EventLoop loop;
+  Waiting waiting;
+  bool woken = false;
+  const auto wait = [&]() -> Detached {
+    co_await loop.until(waiting, 0, sys::Clock::now() + 1ms);
+    woken = co_await loop.until(waiting, nudged, sys::Clock::now() + 10s);
+    loop.stop();
+  };
+  wait();
+  loop.nudge(waiting);
+  EXPECT_FALSE(woken);
+  loop.run();
+  EXPECT_TRUE(woken);
+}
+
+TEST(EventLoop, DeadlineOfAWaitUnderWayCanBeMoved) {
+  EventLoop loop;
+  Waiting waiting;
+  const auto begin = sys::Clock::now();
+  const auto wait = [&]() -> Detached {
+    co_await loop.until(waiting, 0, begin + 1h);
+    loop.stop();
+  };
+  wait();
+  loop.set_deadline(waiting, begin + 10ms);
+  loop.run();
+  EXPECT_GE(sys::Clock::now(), begin + 10ms);
+  EXPECT_LT(sys::Clock::now() - begin, 30s);
+}
+
 TEST(EventLoop, ExceptionOfACoroutineLeavesRun) {
   EventLoop loop;
   Waiting waiting;

@@ -48,6 +48,28 @@ TEST(ExitCode, InvalidComesAfterAWrongReplyAndBeforeAFailure) {
   EXPECT_EQ(exit_code(result), 1);
 }
 
+TEST(ExitCode, MissedSloIsOneButComesAfterInvalid) {
+  RunResult result = good();
+  result.slos = {{.term = *Slo::parse("p99<5ms"), .held = true}};
+  EXPECT_EQ(exit_code(result), 0);
+  result.slos.push_back({.term = *Slo::parse("max<5ms"), .held = false});
+  EXPECT_EQ(exit_code(result), 1);
+  result.generator.valid = false;
+  EXPECT_EQ(exit_code(result), 2);
+}
+
+TEST(ExitCode, ErrorsTermAllowsWhatItHolds) {
+  RunResult result = good();
+  result.requests.failed.reset = 1;
+  result.connections.failed.refused = 1;
+  result.slos = {{.term = *Slo::parse("p99<5ms"), .held = true}};
+  EXPECT_EQ(exit_code(result), 1);
+  result.slos.push_back({.term = *Slo::parse("errors<50%"), .held = true});
+  EXPECT_EQ(exit_code(result), 0);
+  result.verification.mismatched = 1;
+  EXPECT_EQ(exit_code(result), 1);
+}
+
 TEST(ExitCode, RunThatCompletedNothingIsNoSuccess) {
   EXPECT_EQ(exit_code(RunResult{}), 1);
 }

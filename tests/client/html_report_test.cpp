@@ -32,10 +32,22 @@ TEST(HtmlReport, HoldsTheDocumentsAsTheyAre) {
 
 TEST(HtmlReport, CannotBeBrokenByWhatADocumentSays) {
   Json comparison = to_json(sample_comparison());
-  comparison["baseline"] = "</script><script>alert(1)</script><!-- {{documents}} {{chart.js}}";
+  comparison["baseline"] =
+      "</script><script>alert(1)</script><!-- {{documents}} {{curves}} {{chart.js}}";
   const std::string page = html_report({comparison});
   EXPECT_THAT(page, Not(HasSubstr("alert(1)</script>")));
   EXPECT_EQ(documents_in(page)[0], comparison);
+}
+
+TEST(PercentileCurves, AreThoseOfEveryHistogramThatIsDrawn) {
+  const Json comparison = to_json(sample_comparison());
+  Json run = to_json(sample_slice(10, 1000));
+  run["latency"]["from_send"]["hdr"] = "nonsense";
+  const Json curves = percentile_curves({comparison, run});
+  EXPECT_EQ(curves[1], (Json{{"latency/from_intended", {{0.0, 1000}, {1.0, 1000}}}}));
+  EXPECT_EQ(curves[0]["designs/1/latency/from_intended"][0],
+            Json({0.0, LatencyHistogram::highest_of(LatencyHistogram::bucket_of(1'500'000))}));
+  EXPECT_FALSE(curves[0].contains("designs/0/latency/from_intended")) << "not applicable";
 }
 
 TEST(HtmlReport, NamesNoOtherHost) {
@@ -73,6 +85,8 @@ TEST(WhatIsWrongWith, SaysWhatIsMissing) {
   EXPECT_THAT(what_is_wrong_with(Json::object()), testing::Optional(HasSubstr("no \"schema\"")));
   EXPECT_THAT(what_is_wrong_with(Json{{"schema", 2}}),
               testing::Optional(HasSubstr("its schema is 2")));
+  EXPECT_THAT(what_is_wrong_with(Json{{"schema", 1}, {"kind", "pair"}}),
+              testing::Optional(HasSubstr("\"a/name\"")));
   EXPECT_THAT(what_is_wrong_with(Json{{"schema", 1}}), testing::Optional(HasSubstr("\"target\"")));
   Json comparison = to_json(sample_comparison());
   comparison["designs"][1]["run"].erase("latency");

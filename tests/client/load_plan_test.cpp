@@ -17,9 +17,55 @@ TEST(LoadPlan, NamesAreReadBackAsTheyAreWritten) {
 }
 
 TEST(LoadPlan, OtherNamesAreNone) {
-  EXPECT_FALSE(parse_workload("stream"));
+  EXPECT_FALSE(parse_workload("streams"));
+  EXPECT_FALSE(parse_arrivals("Poisson"));
+  EXPECT_FALSE(parse_close("FIN"));
   EXPECT_FALSE(parse_payload(""));
   EXPECT_FALSE(parse_expect("ASCII"));
+}
+
+TEST(LoadPlan, RequestsOnEachConnectionFollowTheWorkload) {
+  LoadPlan plan;
+  EXPECT_EQ(requests_on_each(plan), 0U);
+  plan.workload = Workload::crr;
+  EXPECT_EQ(requests_on_each(plan), 1U);
+  plan.requests_per_connection = 7;
+  EXPECT_EQ(requests_on_each(plan), 7U);
+}
+
+TEST(LoadPlan, StreamHasAsManyInFlightAsTheSocketsHold) {
+  LoadPlan plan;
+  plan.depth = 3;
+  EXPECT_EQ(places_on_each(plan), 3U);
+  plan.workload = Workload::stream;
+  plan.size = 1 << 20;
+  EXPECT_EQ(places_on_each(plan), 16U);
+  plan.size = 1;
+  EXPECT_EQ(places_on_each(plan), 65'536U);
+  plan.size = 256 << 20;
+  EXPECT_EQ(places_on_each(plan), 2U);
+}
+
+TEST(LoadPlan, ContradictionsAreFound) {
+  LoadPlan good;
+  EXPECT_EQ(find_contradiction(good), "");
+  LoadPlan random = good;
+  random.payload = Payload::random;
+  EXPECT_NE(find_contradiction(random), "");
+  random.expect = Expect::none;
+  EXPECT_EQ(find_contradiction(random), "");
+  LoadPlan stream = good;
+  stream.workload = Workload::stream;
+  EXPECT_EQ(find_contradiction(stream), "");
+  stream.rate = 5;
+  EXPECT_NE(find_contradiction(stream), "");
+  stream.rate = 0;
+  stream.depth = 2;
+  EXPECT_NE(find_contradiction(stream), "");
+  LoadPlan targets = good;
+  targets.connections = 1;
+  targets.more_targets = {"127.0.0.1:1"};
+  EXPECT_NE(find_contradiction(targets), "");
 }
 
 TEST(LoadPlan, WorkersAreAsManyAsProcessorsButNeverMoreThanConnections) {
@@ -34,6 +80,14 @@ TEST(LoadPlan, WorkersAreAsManyAsProcessorsButNeverMoreThanConnections) {
   EXPECT_EQ(workers(7, 10, 4), 7U);
   EXPECT_EQ(workers(7, 5, 4), 5U);
   EXPECT_EQ(workers(0, 10, 0), 1U);
+}
+
+TEST(LoadPlan, APinnedProcessorHasAWorker) {
+  LoadPlan plan;
+  plan.pins = *ProcessorPins::parse("server:0,client:1-3");
+  EXPECT_EQ(worker_count(plan, 8), 3U);
+  plan.workers = 5;
+  EXPECT_EQ(worker_count(plan, 8), 5U);
 }
 
 }  // namespace

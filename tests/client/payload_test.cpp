@@ -29,7 +29,8 @@ bool is_whole(const std::string& text) {
 TEST(Payload, RequestsHaveExactlyTheirSizeAndWholeCharacters) {
   for (const Payload payload : {Payload::ascii, Payload::unicode}) {
     for (const std::size_t size : {1U, 2U, 3U, 7U, 64U, 1000U, 99'991U, 250'001U}) {
-      for (const Exchange& exchange : make_exchanges(payload, Expect::unicode, size, 3)) {
+      for (const Exchange& exchange :
+           make_exchanges(payload, Expect::unicode, {size, size, size})) {
         EXPECT_EQ(exchange.request.size(), size);
         EXPECT_TRUE(is_whole(exchange.request)) << size;
         EXPECT_TRUE(is_whole(exchange.reply)) << size;
@@ -40,15 +41,18 @@ TEST(Payload, RequestsHaveExactlyTheirSizeAndWholeCharacters) {
 
 TEST(Payload, NeighboursDifferInTheFirstByteOfTheReply) {
   for (const Expect expect : {Expect::unicode, Expect::ascii, Expect::none}) {
-    const auto exchanges = make_exchanges(Payload::unicode, expect, 1, 26);
-    for (std::size_t i = 0; i < exchanges.size(); ++i) {
-      EXPECT_NE(exchanges[i].reply.front(), exchanges[(i + 1) % exchanges.size()].reply.front());
+    for (const std::size_t count : {2U, 26U, 27U, 30U, 53U}) {
+      const auto exchanges =
+          make_exchanges(Payload::unicode, expect, std::vector<std::size_t>(count, 1));
+      for (std::size_t i = 0; i < exchanges.size(); ++i) {
+        EXPECT_NE(exchanges[i].reply.front(), exchanges[(i + 1) % exchanges.size()].reply.front());
+      }
     }
   }
 }
 
 TEST(Payload, AsciiIsLettersDigitsAndSpaces) {
-  const std::string text = make_exchanges(Payload::ascii, Expect::none, 10'000, 1)[0].request;
+  const std::string text = make_exchanges(Payload::ascii, Expect::none, {10'000})[0].request;
   EXPECT_TRUE(std::all_of(text.begin(), text.end(),
                           [](char c) { return std::isalnum(c) != 0 || c == ' '; }));
   EXPECT_TRUE(std::any_of(text.begin(), text.end(), [](char c) { return std::islower(c) != 0; }));
@@ -56,10 +60,10 @@ TEST(Payload, AsciiIsLettersDigitsAndSpaces) {
 }
 
 TEST(Payload, ExpectSaysWhatTheReplyIs) {
-  const Exchange plain = make_exchanges(Payload::unicode, Expect::none, 5000, 1)[0];
+  const Exchange plain = make_exchanges(Payload::unicode, Expect::none, {5000})[0];
   EXPECT_EQ(plain.reply, plain.request);
 
-  const Exchange ascii = make_exchanges(Payload::unicode, Expect::ascii, 5000, 1)[0];
+  const Exchange ascii = make_exchanges(Payload::unicode, Expect::ascii, {5000})[0];
   EXPECT_EQ(ascii.request, plain.request);
   ASSERT_EQ(ascii.reply.size(), ascii.request.size());
   for (std::size_t i = 0; i < ascii.reply.size(); ++i) {
@@ -67,9 +71,24 @@ TEST(Payload, ExpectSaysWhatTheReplyIs) {
     EXPECT_EQ(ascii.reply[i], c >= 'a' && c <= 'z' ? c - 32 : c);
   }
 
-  const Exchange unicode = make_exchanges(Payload::unicode, Expect::unicode, 5000, 1)[0];
+  const Exchange unicode = make_exchanges(Payload::unicode, Expect::unicode, {5000})[0];
   EXPECT_EQ(unicode.request, plain.request);
   EXPECT_NE(unicode.reply, ascii.reply);
+}
+
+TEST(Payload, RandomBytesAreAllKindsOfBytes) {
+  const Exchange exchange = make_exchanges(Payload::random, Expect::none, {100'000})[0];
+  EXPECT_EQ(exchange.reply, exchange.request);
+  EXPECT_EQ(std::set<char>(exchange.request.begin(), exchange.request.end()).size(), 256U);
+}
+
+TEST(Payload, PlanHasItsSizesInTheirProportions) {
+  LoadPlan plan;
+  plan.size = *SizeDistribution::parse("10:2,20:1");
+  std::size_t bytes = 0;
+  const auto exchanges = make_exchanges(plan);
+  for (const Exchange& exchange : exchanges) bytes += exchange.request.size();
+  EXPECT_EQ(bytes * 3, exchanges.size() * 40);
 }
 
 TEST(Payload, PlanHasAtLeastTwoExchangesHoweverBig) {

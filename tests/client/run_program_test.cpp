@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <string>
+
+#include "client/temporary_directory.h"
+
 namespace forkecho::client {
 namespace {
 
@@ -27,6 +32,20 @@ TEST(RunProgram, KillsAlsoWhatClosedItsOutput) {
   const auto result =
       run_program({"/bin/sh", "-c", "exec >&-; exec sleep 100"}, sys::Deadline::after(300ms));
   EXPECT_FALSE(result.exitcode);
+}
+
+TEST(BackgroundProgram, RunsWhereItIsPinned) {
+  const TemporaryDirectory directory;
+  const auto log = directory.path() / "log";
+  mp::Process program =
+      background_program({"/bin/grep", "Cpus_allowed_list", "/proc/self/status"}, log, {0});
+  program.start();
+  program.join();
+  std::ifstream file(log);
+  std::string name;
+  std::string list;
+  file >> name >> list;
+  EXPECT_EQ(list, "0");
 }
 
 TEST(SearchPath, TakesTheFirstFolderThatHasIt) {

@@ -86,6 +86,20 @@ TEST(ParseServerStatus, ReadsPidAndFirstAddress) {
   EXPECT_EQ(status->address, "127.0.0.1:1");
 }
 
+TEST(ParseServerStatus, ReadsForksAndEachProcessesConnections) {
+  const auto read = [](const std::string& rest) {
+    return parse_server_status(R"({"pid":7,"listen":["a"],)" + rest + "}").value();
+  };
+  const auto status = read(R"("children":{"forked":12},"slots_omitted":0,
+    "slots":[{"pid":8,"connections":3},{"pid":9,"connections":0}])");
+  EXPECT_EQ(status.forked, 12U);
+  EXPECT_EQ(status.connections, (std::map<pid_t, std::uint64_t>{{8, 3}, {9, 0}}));
+  EXPECT_TRUE(read(R"("slots_omitted":2,"slots":[{"pid":8,"connections":3}])").connections.empty());
+  EXPECT_TRUE(
+      read(R"("slots_omitted":0,"slots":[{"pid":"x","connections":3}])").connections.empty());
+  EXPECT_FALSE(read(R"("children":[])").forked);
+}
+
 TEST(ParseServerStatus, RefusesWhatIsNoStatus) {
   for (const char* text : {"", "{", "[]", "{}", R"({"pid":"7","listen":["a"]})", R"({"pid":7})",
                            R"({"pid":7,"listen":[]})", R"({"pid":7,"listen":[1]})"}) {

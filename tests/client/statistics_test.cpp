@@ -29,6 +29,22 @@ TEST(Summarise, KeepsTheRoundsInTheirOrder) {
   EXPECT_EQ(summary->rounds, (Values{5, 1, 3}));
 }
 
+TEST(Summarise, HasAnIntervalWithEnoughRounds) {
+  EXPECT_FALSE(summarise({1, 2, 3, 4, 5, 6, 7})->interval);
+  const auto summary = summarise({1, 2, 3, 4, 5, 6, 7, 8});
+  ASSERT_TRUE(summary->interval);
+  EXPECT_EQ(summary->interval->low, 1);
+  EXPECT_EQ(summary->interval->high, 8);
+}
+
+TEST(FairnessOf, IsJainsIndex) {
+  EXPECT_EQ(fairness_of(Values{5, 5, 5}), 1);
+  EXPECT_EQ(fairness_of(Values{9, 0, 0}), 1.0 / 3);
+  EXPECT_EQ(fairness_of(Values{3, 1}), 0.8);
+  EXPECT_FALSE(fairness_of(Values{5}));
+  EXPECT_FALSE(fairness_of(Values{0, 0}));
+}
+
 TEST(Summarise, OfNothingIsNothing) {
   EXPECT_FALSE(summarise({}));
 }

@@ -36,6 +36,47 @@ TEST(Tally, WhatAKilledWorkerOwesIsAFailure) {
   EXPECT_EQ(counts.sent, counts.completed + counts.failed.all());
 }
 
+TEST(Tally, ShedHasTwoReasons) {
+  const Books books(2);
+  books[0].requests_sent.add(10);
+  books[0].requests_completed.add(10);
+  books[0].shed_by_server.add(3);
+  books[1].shed_by_generator.add(2);
+  const RequestCounts counts = tally_requests(books.all());
+  EXPECT_EQ(counts.shed, 5U);
+  EXPECT_EQ(counts.shed_by_generator, 2U);
+  EXPECT_EQ(counts.scheduled, 15U);
+}
+
+TEST(Tally, WhatAKilledWorkerHadNotSentIsShedByTheGenerator) {
+  const Books books(2);
+  for (WorkerBooks& worker : books.all()) {
+    worker.requests_sent.add(10);
+    worker.requests_completed.add(10);
+  }
+  books[1].ended.set(1);
+  const std::vector<std::uint64_t> planned{50, 0};
+  const RequestCounts counts = tally_requests(books.all(), planned);
+  EXPECT_EQ(counts.scheduled, 60U);
+  EXPECT_EQ(counts.shed_by_generator, 40U);
+}
+
+TEST(Tally, WaitingForAProcessorIsWantingOne) {
+  const Books books(1);
+  books[0].measured_from_ns.set(1000);
+  books[0].measured_until_ns.set(2000);
+  books[0].cpu_until_ns.set(300);
+  books[0].run_wait_from_ns.set(100);
+  books[0].run_wait_until_ns.set(600);
+  EXPECT_EQ(cpu_percent(books.all()).front(), 30);
+  EXPECT_EQ(wanted_cpu_percent(books.all()).front(), 80);
+  EXPECT_FALSE(machine_busy_percent(books.all()));
+  books[0].machine_all_from.set(100);
+  books[0].machine_all_until.set(300);
+  books[0].machine_busy_until.set(150);
+  EXPECT_EQ(machine_busy_percent(books.all()), 75);
+}
+
 TEST(Tally, EachCounterHasItsPlace) {
   const Books books(1);
   WorkerBooks& worker = books[0];

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "client/hdr_encoding.h"
 #include "common/mp/raw_shared.h"
 
 namespace forkecho::client {
@@ -28,6 +29,21 @@ TEST(Timeline, PointsHoldWhatCameSinceTheLast) {
   EXPECT_EQ(second.completed, 1U);
   EXPECT_EQ(second.errors, 2U);
   EXPECT_EQ(second.p50_ns, 900U);
+  EXPECT_EQ(decode_hdr(first.hdr).histogram->count(), 2U);
+  EXPECT_EQ(decode_hdr(second.hdr).histogram->max(), 900U);
+  EXPECT_EQ(timeline.add_point(3).hdr, "");
+}
+
+/// A worker at work may be seen between the one and the other.
+TEST(Timeline, ARequestWhoseLatencyIsWrittenCountsThoughItIsNotBookedYet) {
+  const mp::RawArray<WorkerBooks> books(1);
+  Timeline timeline(books.all());
+  books[0].latency.record(100);
+  const TimelinePoint first = timeline.add_point(1);
+  EXPECT_EQ(first.completed, 1U);
+  books[0].requests_completed.add(1);
+  timeline.add_rest(2);
+  EXPECT_EQ(timeline.points().size(), 1U);
 }
 
 TEST(Timeline, RestIsAddedOnlyIfThereIsSome) {

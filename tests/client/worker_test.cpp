@@ -10,15 +10,16 @@ TEST(Worker, SharesAreEvenAndAddUp) {
     for (const unsigned workers : {1U, 3U, 7U}) {
       std::size_t sum = 0;
       for (unsigned index = 0; index < workers; ++index) {
-        const std::size_t share = share_of(connections, workers, index);
-        EXPECT_LE(share - connections / workers, 1U);
-        sum += share;
+        const ConnectionShare share = share_of(connections, workers, index);
+        EXPECT_LE(share.count - connections / workers, 1U);
+        EXPECT_EQ(share.first, sum);
+        sum += share.count;
       }
       EXPECT_EQ(sum, connections);
     }
   }
-  EXPECT_EQ(share_of(10, 3, 0), 4U);
-  EXPECT_EQ(share_of(10, 3, 2), 3U);
+  EXPECT_EQ(share_of(10, 3, 0).count, 4U);
+  EXPECT_EQ(share_of(10, 3, 2).count, 3U);
 }
 
 }  // namespace

@@ -1,4 +1,6 @@
 """What the end-to-end tests share: the programs that were built, and a check that nothing of them is left."""
+import contextlib
+import json
 import os
 import pathlib
 import subprocess
@@ -36,6 +38,11 @@ def processes_that_name(text):
     return found
 
 
+def soak(normal, longer):
+    """As tests/support/soak.h."""
+    return longer if "FORKECHO_SOAK" in os.environ else normal
+
+
 class ProgramTest(unittest.TestCase):
     """Each test has a folder of its own, which is also TMPDIR of what it runs, and must leave no process."""
 
@@ -52,14 +59,27 @@ class ProgramTest(unittest.TestCase):
     def environment(self, **more):
         return {**os.environ, "TMPDIR": str(self.tmp), **more}
 
+    @contextlib.contextmanager
+    def double(self, **environment):
+        """The address of a double of the daemon that runs."""
+        control = self.folder / f"double{environment.get('FORKECHOD_DOUBLE', '')}.sock"
+        process = subprocess.Popen([str(DOUBLE), "run", "--control", str(control)], env=self.environment(**environment))
+        try:
+            wait_until(control.exists, "the double listens")
+            yield json.loads(control.read_text())["listen"][0]
+        finally:
+            process.kill()
+            process.wait()
+            control.unlink(missing_ok=True)
+
     def start(self, *arguments, **environment):
         return subprocess.Popen([str(FORKECHO), *map(str, arguments)], env=self.environment(**environment),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def run_forkecho(self, *arguments, expect, **environment):
+    def run_forkecho(self, *arguments, expect, timeout=DEADLINE_S, **environment):
         """Output and errors of a run that must end with exit code `expect`."""
         process = self.start(*arguments, **environment)
-        output, errors = process.communicate(timeout=DEADLINE_S)
+        output, errors = process.communicate(timeout=timeout)
         self.assertEqual(process.returncode, expect, f"{arguments}: {output}{errors}")
         if expect not in (0, 1, 2):
             self.assertEqual(len(errors.splitlines()), 1, "one clear line, not: " + errors)

@@ -35,6 +35,7 @@ class Dom(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.cells, self.root, self.tags, self.unnamed_pictures = {}, {}, [], 0
+        self.settings, self.open_setting = {}, None
         self.open_cell = None
         self.feed(text)
 
@@ -47,15 +48,20 @@ class Dom(html.parser.HTMLParser):
             self.unnamed_pictures += 1
         if tag == "small":
             self.open_cell = None
+        if "data-setting" in attributes:
+            self.open_setting = attributes["data-setting"]
+            self.settings[self.open_setting] = ""
         if "data-path" in attributes:
             self.open_cell = attributes["data-path"]
             self.cells[self.open_cell] = [attributes.get("data-value"), ""]
 
     def handle_endtag(self, tag):
         if tag in ("td", "span"):
-            self.open_cell = None
+            self.open_cell = self.open_setting = None
 
     def handle_data(self, text):
+        if self.open_setting:
+            self.settings[self.open_setting] += text
         if self.open_cell:
             self.cells[self.open_cell][1] += text
 
@@ -125,7 +131,26 @@ class Page(ProgramTest):
             self.assertEqual(dom.unnamed_pictures, 0, "every chart is described in words")
             self.assertEqual(dom.tags.count("h1"), len(documents))
             self.check_cells(dom.cells, documents)
+            self.check_settings(dom.settings, documents)
         return dom
+
+    def check_settings(self, shown, documents):
+        """Every setting and the machine are on the page, as they are in the JSON."""
+        for index, document in enumerate(documents):
+            if document.get("kind") == "pair":
+                continue
+            place = "settings" if document.get("kind") == "comparison" else "plan"
+            for part in (place, "machine"):
+                for key, value in document[part].items():
+                    text = shown[f"{index}/{part}/{key}"]
+                    if value is None:
+                        self.assertEqual(text, "not set")
+                    elif isinstance(value, str):
+                        self.assertEqual(text, value)
+                    elif not key.endswith("_ns"):
+                        self.assertEqual(float(text.replace(",", "")), value)
+                    elif value:
+                        self.check_shown(text, value, key)
 
     def check_cells(self, cells, documents):
         self.assertGreater(len(cells), 0)
@@ -143,10 +168,11 @@ class Page(ProgramTest):
     def check_shown(self, shown, value, path):
         """The text says the value within the three digits that it has."""
         units = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-        number, unit = re.match(r"([0-9.,]+)(?: ?([a-zA-Zµ×]+))?", shown).groups()
-        scale = 1 if path.endswith("cpu_us_per_request") else units.get(unit, 1)
+        number, unit = re.match(r"(-?[0-9.,]+)(?: ?([a-zA-Zµ×]+))?", shown).groups()
+        scale = 1 if path.endswith(("cpu_us_per_request", "process_control_s/median")) else units.get(unit, 1)
         said = float(number.replace(",", "")) * scale
-        self.assertLessEqual(abs(said - value), max(0.006 * abs(value), 0.51 * scale if value < 1000 else 0.6), (path, shown))
+        digits = len(number.partition(".")[2])
+        self.assertLessEqual(abs(said - value), max(0.006 * abs(value), 0.51 * scale * 10 ** -digits), (path, shown))
 
     def compare(self, *arguments, expect=0):
         saved, page = self.folder / "c.json", self.folder / "c.html"
@@ -157,7 +183,9 @@ class Page(ProgramTest):
     def test_of_a_comparison_says_what_its_json_says(self):
         page, comparison = self.compare()
         dom = self.check(page, [comparison])
-        self.assertEqual(len([path for path in dom.cells if path.endswith("rate/median")]), 5)
+        applicable = [design for design in comparison["designs"] if design["applicable"]]
+        self.assertGreaterEqual(len(applicable), 5)
+        self.assertEqual(len([path for path in dom.cells if path.endswith("rate/median")]), len(applicable))
         self.assertEqual(dom.cells["0/designs/1/errors"][1], "0")
 
     def test_says_where_a_value_is_missing(self):
@@ -178,6 +206,46 @@ class Page(ProgramTest):
         self.run_forkecho("report", *files, "--html", page, expect=0)
         dom = self.check(page, [comparison, run])
         self.assertEqual(dom.cells["1/requests/completed"][0], str(run["requests"]["completed"]))
+
+    def test_draws_every_percentile_that_was_saved(self):
+        page, comparison = self.compare("--designs", "event")
+        text = page.read_text()
+        curves = json.loads(re.search(r'id="curves">(.*?)</script>', text)[1])
+        latency = comparison["designs"][0]["latency"]["from_intended"]
+        curve = curves[0]["designs/0/latency/from_intended"]
+        self.assertGreater(len(curve), 10)
+        for key, quantile in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
+            # Quantiles between two points of the curve have the value of one of them, or between.
+            below = max(value for at, value in curve if at <= quantile)
+            above = min(value for at, value in curve if at >= quantile)
+            self.assertLessEqual(below, latency[key] * 1.001)
+            self.assertGreaterEqual(above, latency[key])
+        self.assertGreaterEqual(curve[-1][1], latency["max"])
+
+    def test_of_two_saved_results(self):
+        _, comparison = self.compare("--designs", "fork,event")
+        saved, pair_file, page = self.folder / "c.json", self.folder / "pair.json", self.folder / "pair.html"
+        self.run_forkecho("compare", saved, saved, "--json", pair_file, "--html", page, expect=0)
+        pair = json.loads(pair_file.read_text())
+        for figure in pair["figures"]:
+            figure["interval"] = {"low": 0.9, "high": 1.2}
+        pair_file.write_text(json.dumps(pair))
+        self.run_forkecho("report", pair_file, saved, "--html", page, expect=0)
+        dom = self.check(page, [pair, comparison])
+        self.assertEqual(dom.cells["0/figures/0/interval/high"], ["1.2", "1.200×"])
+
+    def test_of_an_open_loop(self):
+        saved, page = self.folder / "run.json", self.folder / "run.html"
+        with self.double(FORKECHOD_DOUBLE="limit=100") as address:
+            # Twice what the server can do: the clocks part, and terms are missed.
+            process = self.start("load", address, "-r", "200", "-d", "2s", "--warmup", "0", "-c", "2", "-w", "1", "--slo",
+                                 "p99<1ms", "--slo", "errors<1%", "--json", saved, "--html", page)
+            process.communicate(timeout=60)
+        self.assertIn(process.returncode, (1, 2))
+        run = json.loads(saved.read_text())
+        dom = self.check(page, [run])
+        self.assertEqual(float(dom.cells["0/slo/0/value"][0]), run["slo"][0]["value"])
+        self.assertIn("0/latency/from_send/p99", dom.cells)
 
     def test_would_notice_a_request_and_an_error(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@ constexpr int backlog = 4096;
 
 sys::SocketAddress address_of(const DoubleOptions& options) {
   if (!options.unix_path.empty()) return sys::SocketAddress::of_unix_path(options.unix_path);
-  return sys::resolve("127.0.0.1:0").addresses.at(0);
+  return sys::resolve(options.ipv6 ? "[::1]:0" : "127.0.0.1:0").addresses.at(0);
 }
 
 sys::Descriptor listen_at(const sys::SocketAddress& address) {
@@ -82,9 +83,14 @@ class Server {
     char buffer[64 * 1024];
     const ssize_t count = read(connection.fd.get(), buffer, sizeof buffer);
     if (count <= 0) return end(connection, count == 0);
-    books_.bytes_in += static_cast<std::uint64_t>(count);
+    const std::uint64_t before = books_.bytes_in.fetch_add(static_cast<std::uint64_t>(count));
+    if (options_.answer == Answer::freeze_once && before < options_.freeze_at_byte &&
+        books_.bytes_in >= options_.freeze_at_byte)
+      raise(SIGSTOP);
+    if (options_.answer == Answer::flip_rarely)
+      return send_all(connection, with_rare_flips({buffer, static_cast<std::size_t>(count)}));
     connection.request.append(buffer, static_cast<std::size_t>(count));
-    if (options_.answer == Answer::right) {
+    if (options_.answer == Answer::right || options_.answer == Answer::freeze_once) {
       send_all(connection, upper(std::exchange(connection.request, {})));
       return;
     }
@@ -92,6 +98,19 @@ class Server {
       answer(connection, upper(connection.request.substr(0, options_.request_size)));
       connection.request.erase(0, options_.request_size);
     }
+  }
+
+  std::string with_rare_flips(std::string_view request) {
+    constexpr std::uint64_t every = 1'000'000;
+    std::string reply = upper(std::string(request));
+    const std::uint64_t from = books_.bytes_in - reply.size();
+    for (std::uint64_t at = (from + every - 1) / every * every; at < from + reply.size();
+         at += every) {
+      if (at == 0) continue;
+      reply[at - from] = static_cast<char>(reply[at - from] ^ 1);
+      ++books_.flipped;
+    }
+    return reply;
   }
 
   void end(Connection& connection, bool orderly) {

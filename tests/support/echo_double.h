@@ -26,13 +26,17 @@ enum class Answer {
   then_linger,       // right, but never ends a connection itself
   slowly,            // right, but a byte only every 20 ms
   then_reset,        // right, and resets the connection when the client half-closes
+  flip_rarely,       // right but for one bit in every millionth byte of the whole
+  freeze_once,       // right, and stops itself (SIGSTOP) once, at byte `freeze_at_byte`
 };
 
 struct DoubleOptions {
   Answer answer = Answer::right;
-  std::size_t request_size = 64;  // what counts as one request
-  unsigned requests_each = 1;     // see then_leave
-  std::string unix_path{};        // listens here instead
+  std::size_t request_size = 64;     // what counts as one request
+  unsigned requests_each = 1;        // see then_leave
+  std::string unix_path{};           // listens here instead
+  bool ipv6 = false;                 // on ::1 instead
+  std::uint64_t freeze_at_byte = 0;  // see freeze_once
 };
 
 /// What the double saw; written by it alone.
@@ -41,6 +45,7 @@ struct DoubleBooks {
   std::atomic<std::uint64_t> ended;  // connections whose end of file was read
   std::atomic<std::uint64_t> bytes_in;
   std::atomic<std::uint64_t> bytes_out;
+  std::atomic<std::uint64_t> flipped;  // see flip_rarely
 };
 
 class EchoDouble {
@@ -54,6 +59,7 @@ class EchoDouble {
   const std::string& target() const { return target_; }
   const DoubleBooks& books() const { return *books_; }
   void kill();
+  pid_t pid() const { return process_.pid().value_or(-1); }
   /// SIGSTOP, SIGCONT and others.
   void signal(int number) { process_.signal(number); }
 

@@ -3,7 +3,8 @@
 the client uses them. It answers every connection as the daemon would, one thread for each.
 
 FORKECHOD_DOUBLE says how it misbehaves: dies (run ends at once with 69), silent (never answers on
-its control socket), stubborn (does not end when asked to stop), wrong (answers lower case).
+its control socket), stubborn (does not end when asked to stop), wrong (answers lower case). Of known speed:
+delay=SECONDS (each reply comes so late), limit=N (no more than N replies in a second, over all connections).
 """
 import json
 import os
@@ -20,9 +21,31 @@ def option(name, default=None):
     return sys.argv[sys.argv.index(name) + 1] if name in sys.argv else default
 
 
+class Speed:
+    """When the reply to a request that came now is due."""
+
+    def __init__(self):
+        kind, _, value = behaviour.partition("=")
+        self.delay = float(value) if kind == "delay" else 0
+        self.each = 1 / float(value) if kind == "limit" else 0
+        self.lock, self.free = threading.Lock(), 0
+
+    def wait(self):
+        due = time.monotonic() + self.delay
+        if self.each:
+            with self.lock:
+                self.free = due = max(due, self.free) + self.each
+        time.sleep(max(0, due - time.monotonic()))
+
+
+speed = Speed()
+
+
 def serve(connection):
     with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while data := connection.recv(65536):
+            speed.wait()
             text = data.decode()
             connection.sendall((text.lower() if behaviour == "wrong" else text.upper()).encode())
 
@@ -34,6 +57,8 @@ def accept(listener):
 
 
 def run():
+    if "--help" in sys.argv:
+        return
     if behaviour == "dies":
         print("cannot listen: the double was told to die", file=sys.stderr)
         sys.exit(69)

@@ -31,16 +31,21 @@ inline RunResult sample_slice(std::uint64_t completed, std::uint64_t latency_ns)
   return run;
 }
 
-/// Two rounds of (completed, CPU seconds).
+/// Rounds of (completed, CPU seconds), `first` and `second` in turn.
 inline DesignResult sample_design(const char* name, std::uint64_t first, std::uint64_t second,
-                                  double cpu_s) {
+                                  double cpu_s, unsigned pairs = 1) {
   DesignSlices slices;
-  for (const std::uint64_t completed : {first, second}) {
-    slices.add(sample_slice(completed, 1'500'000), ServerSample{.cpu_user_s = cpu_s / 4,
-                                                                .cpu_system_s = cpu_s * 3 / 4,
-                                                                .context_switches = {},
-                                                                .processes = 17,
-                                                                .pss_bytes = 3 * 1024 * 1024});
+  for (unsigned round = 0; round < 2 * pairs; ++round) {
+    slices.add(sample_slice(round % 2 == 0 ? first : second, 1'500'000),
+               ServerSample{.cpu_user_s = cpu_s / 4,
+                            .cpu_system_s = cpu_s * 3 / 4,
+                            .context_switches = {},
+                            .processes = 17,
+                            .pss_bytes = 3 * 1024 * 1024,
+                            .pss_idle_bytes = 2 * 1024 * 1024,
+                            .machine_switches = 3000,
+                            .forks = 500,
+                            .fairness = 0.75});
   }
   DesignResult design;
   design.name = name;
