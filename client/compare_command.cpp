@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "client/load_command.h"
 #include "client/options.h"
 #include "client/pair_comparison.h"
+#include "client/result_files.h"
 #include "client/run_program.h"
 #include "client/saved_file.h"
 #include "client/write_file.h"
@@ -144,9 +146,7 @@ int compare_saved(const CompareOptions& options) {
 }
 
 int compare(const CompareOptions& options) {
-  for (const std::string& file : {options.json_file, options.html_file}) {
-    if (!file.empty()) check_writable(file);
-  }
+  check_result_files(std::array{options.json_file, options.html_file});
   if (!options.saved.empty()) return compare_saved(options);
   TerminalLine line;
   const bool shows_progress = !options.quiet && isatty(STDERR_FILENO) == 1;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "client/load.h"
 #include "client/merge_documents.h"
 #include "client/options.h"
+#include "client/result_files.h"
 #include "client/run_folder.h"
 #include "client/saved_file.h"
 #include "client/write_file.h"
@@ -180,8 +182,7 @@ int write_runs(const std::vector<NamedText>& files, const MergeOptions& options)
 }
 
 int merge(const MergeOptions& options) {
-  check_writable(options.output);
-  if (!options.html.empty()) check_writable(options.html);
+  check_result_files(std::array{options.output, options.html});
   std::vector<NamedText> files;
   for (const std::string& path : files_of(options)) files.push_back({path, read_whole_file(path)});
   if (!is_log(files.front())) return write_runs(files, options);

@@ -127,10 +127,10 @@ bool side_by_side(const std::vector<Span>& spans) {
 
 /// Of these each process has its own share when they go on at once.
 constexpr std::array<const char*, 4> shares{"connections", "workers", "requests", "rate"};
-/// These say how long, not what.
 /// Where several processes that run side by side may be set apart; the merged plan names all.
 constexpr std::array<const char*, 2> places{"source", "pin"};
-constexpr std::array<const char*, 2> lengths{"duration_ns", "warmup_ns"};
+/// These say how long, not what.
+constexpr std::array<const char*, 3> lengths{"duration_ns", "requests", "warmup_ns"};
 
 template <typename Names>
 bool among(const Names& names, const std::string& name) {

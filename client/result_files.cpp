@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "client/command.h"
 #include "client/html_report.h"
 #include "client/options.h"
 #include "client/run_files.h"
@@ -14,20 +16,27 @@
 namespace forkecho::client {
 namespace {
 
-std::array<const std::string*, 5> names_in(const ResultFiles& files) {
-  return {&files.json, &files.csv, &files.hdr, &files.hgrm, &files.html};
+std::array<std::string, 5> names_in(const ResultFiles& files) {
+  return {files.json, files.csv, files.hdr, files.hgrm, files.html};
 }
 
 }  // namespace
 
-void ResultFiles::check() const {
-  for (const std::string* name : names_in(*this)) {
-    if (!name->empty()) check_writable(*name);
+void check_result_files(std::span<const std::string> names) {
+  for (auto name = names.begin(); name != names.end(); ++name) {
+    if (name->empty()) continue;
+    if (std::find(std::next(name), names.end(), *name) != names.end())
+      throw UsageError("two results cannot both be written to '" + *name + "'");
+    check_writable(*name);
   }
 }
 
+void ResultFiles::check() const {
+  check_result_files(names_in(*this));
+}
+
 bool ResultFiles::take_standard_output() const {
-  return std::ranges::any_of(names_in(*this), [](const auto* name) { return *name == "-"; });
+  return std::ranges::count(names_in(*this), "-") > 0;
 }
 
 void ResultFiles::write(const RunResult& result) const {

@@ -3,11 +3,16 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <span>
 #include <string>
 
 #include "client/run_result.h"
 
 namespace forkecho::client {
+
+/// Before a long run: throws std::system_error for a file that could not be written now, UsageError
+/// when two are the same. Empty names are none.
+void check_result_files(std::span<const std::string> names);
 
 struct ResultFiles {
   std::string json;
@@ -18,7 +23,7 @@ struct ResultFiles {
 
   /// "{host}" in a name becomes this host's (common/sys/host_name.h).
   void fill_in_host();
-  /// Before a long run: throws std::system_error for a file that could not be written now.
+  /// See check_result_files.
   void check() const;
   /// Whether one of them goes to standard output.
   bool take_standard_output() const;

@@ -26,11 +26,11 @@ const TimelinePoint& Timeline::add_point(double t_s) {
   Boxed<LatencyHistogram> since = all;
   since->subtract(*seen_);
   seen_ = std::move(all);
-  const std::uint64_t completed = tally(books_, &WorkerBooks::requests_completed);
   const ErrorKinds errors = tally_errors(books_);
   const ErrorKinds new_errors = difference(errors, std::exchange(errors_seen_, errors));
+  completed_told_ += since->count();
   points_.push_back({.t_s = t_s,
-                     .completed = completed - std::exchange(completed_seen_, completed),
+                     .completed = since->count(),
                      .errors = new_errors.all(),
                      .p50_ns = since->value_at_quantile(0.5),
                      .p99_ns = since->value_at_quantile(0.99),
@@ -40,8 +40,10 @@ const TimelinePoint& Timeline::add_point(double t_s) {
 }
 
 void Timeline::add_rest(double t_s) {
-  const bool nothing = tally(books_, &WorkerBooks::requests_completed) == completed_seen_ &&
-                       tally_errors(books_).all() == errors_seen_.all();
+  std::uint64_t completed = 0;
+  for (const WorkerBooks& worker : books_) completed += worker.latency.count();
+  const bool nothing =
+      completed == completed_told_ && tally_errors(books_).all() == errors_seen_.all();
   if (!nothing) add_point(points_.empty() ? t_s : std::max(t_s, points_.back().t_s));
 }
 

@@ -1,5 +1,6 @@
 // Timeline: what each second of a run brought, read from the workers' books while they go on. Used
-// by run_load in the parent. Every completed request is in exactly one point.
+// by run_load in the parent. Every completed request is in exactly one point, and in that point's
+// count as in its latencies: both are the histogram's, since the books are written meanwhile.
 #pragma once
 
 #include <span>
@@ -25,7 +26,7 @@ class Timeline {
   std::span<const WorkerBooks> books_;
   std::vector<TimelinePoint> points_;
   Boxed<LatencyHistogram> seen_;
-  std::uint64_t completed_seen_ = 0;
+  std::uint64_t completed_told_ = 0;
   ErrorKinds errors_seen_;
 };
 

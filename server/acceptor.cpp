@@ -422,15 +422,16 @@ class Acceptor {
   void fork_failed(AcceptedClient client, Slot& slot, std::uint32_t slot_index) {
     shortage_.begin("cannot fork a child for a connection", errno,
                     "it is closed, and the next wait in the queue");
-    const PeerAddress peer = client.peer;
-    shortage_.see_off(std::move(client));
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     children_.give_back(slot_index);
     gate_.ended(source_of_slot(slot_index));
     book_ending(
         page_,
-        [&] { return describe_arrival(peer, AccessRole::acceptor, AccessOutcome::fork_failed); },
+        [&] {
+          return describe_arrival(client.peer, AccessRole::acceptor, AccessOutcome::fork_failed);
+        },
         [&] { book_.fork_failed.add(1); });
+    shortage_.see_off(std::move(client));
   }
 
   // --- Single-use workers, forked ahead

@@ -200,9 +200,8 @@ class EventWorker {
     if (const int error = take_in(client)) {
       gate_.ended(gate_.source());
       shortage_.begin("cannot take a connection in", error, "it is closed");
-      const PeerAddress peer = client.peer;
+      book_refusal(client.peer);
       shortage_.see_off(std::move(client));
-      book_refusal(peer);
       return;
     }
     FORKECHO_MP_STEP("event.serve.begun");
@@ -350,9 +349,8 @@ class EventWorker {
     AcceptResult accepted = listener.accept();
     if (accepted.outcome != AcceptResult::Outcome::client) return;
     book_.accepted.add(1);
-    const PeerAddress peer = accepted.client.peer;
+    book_refusal(accepted.client.peer);
     shortage_.see_off(std::move(accepted.client));
-    book_refusal(peer);
   }
 
   EventBuffers buffers() { return {.input = input_, .scratch = scratch_}; }

@@ -225,11 +225,11 @@ Deadline Gate::look_again() const {
 }
 
 void Gate::refuse(AcceptedClient client, Refusal reason) {
-  turn_away(client.socket.get());
   const AccessRole role = forks_children(options_) ? AccessRole::acceptor : AccessRole::worker;
   book_ending(
       page_, [&] { return describe_arrival(client.peer, role, outcome_of(reason)); },
       [&] { page_.book.record(reason); });
+  turn_away(client.socket.get());  // now, as who sees it may ask for the books at once
   note_refused(source_of(client.peer));
   if (is_first_for_long()) log_refusal(client.peer, reason);
 }

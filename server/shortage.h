@@ -45,6 +45,7 @@ class Shortage {
   void begin(std::string_view what, int error, std::string_view consequence);
   /// In a pause: ends a connection that cannot be served, half-closed now, closed at the end of the
   /// pause. What comes from the client meanwhile is discarded, so that no reset eats the end.
+  /// Book it first: whoever sees the end may ask for the books at once.
   void see_off(AcceptedClient client);
   /// Ends the pause if it is over. Call once in every turn of a loop.
   void refresh() {

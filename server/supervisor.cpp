@@ -20,7 +20,9 @@
 #include "common/sys/process_title.h"
 #include "server/access_log.h"
 #include "server/admission_watch.h"
+#include "server/closing_doors.h"
 #include "server/control_socket.h"
+#include "server/duties.h"
 #include "server/exit_code.h"
 #include "server/exporter_keeper.h"
 #include "server/final_status.h"
@@ -33,7 +35,6 @@
 #include "server/pid_file.h"
 #include "server/process_context.h"
 #include "server/reload.h"
-#include "server/service_manager.h"
 #include "server/shortage.h"
 #include "server/status.h"
 #include "server/stopped_processes.h"
@@ -52,9 +53,6 @@ constexpr auto drain_tick = 25ms;
 /// Metrics are published as often as this at most, and on every change of state.
 constexpr auto publishing_pause = 90ms;
 constexpr auto replacing_tick = 2ms;  // a new generation settles in
-/// The door is closed for good after nobody came in for so long: time for the last handshakes that
-/// were under way to be finished by clients with a long round trip.
-constexpr auto door_patience = 200ms;
 /// What the orderly end of the last connections may take: twice serve_connection.h's bound, and
 /// some.
 constexpr auto finish_patience = 5s;
@@ -83,18 +81,17 @@ class Supervisor {
  public:
   Supervisor(const Options& options, Inheritance&& inherited)
       : called_as_(inherited.called_as),
-        pid_file_(options.pidfile, std::move(inherited.pidfile)),
+        duties_(context_, options, inherited,
+                [this](const std::string& request, const ControlSocket::Reply& reply) {
+                  answer(request, reply);
+                }),
         final_status_(options.final_status),
         listeners_(open_listeners(options, inherited.listeners)),
         generations_(std::make_shared<const Options>(options), listeners_),
         signals_(context_, SIGTERM, SIGINT, SIGQUIT),
         other_signals_(context_, SIGCHLD, SIGHUP, SIGUSR1),
         tick_(context_),
-        manager_(ServiceManager::of_environment(inherited.is_handover()
-                                                    ? ServiceManager::Origin::took_over
-                                                    : ServiceManager::Origin::started)),
         asked_for_(options.listen) {
-    open_control(options.control, inherited);
     other_signals_.add(SIGUSR2);
     other_signals_.add(SIGTTIN);
     other_signals_.add(SIGTTOU);
@@ -116,10 +113,10 @@ class Supervisor {
     happen(LifeEvent::ready);
     maintain_exporter();
     on_ready();
-    if (is_the_daemon_) manager_.ready(summary());
+    if (duties_.are_ours()) duties_.manager().ready(summary());
     schedule_tick();
     while (!over()) context_.run_one();
-    if (is_the_daemon_)
+    if (duties_.are_ours())
       for (const Listener& listener : listeners_) listener.remove_path();
     log_relay_.pass_on_all();
     access_relay_.pass_on_all();
@@ -133,7 +130,7 @@ class Supervisor {
     if (!final_status_.is_asked_for() || !was_the_daemon_) return;
     const std::string text = to_json(status()).dump() + "\n";
     try {
-      is_the_daemon_ ? final_status_.write(text) : final_status_.write_beside(text);
+      duties_.are_ours() ? final_status_.write(text) : final_status_.write_beside(text);
     } catch (const FatalError& error) {
       log::error("{}", error.what());
       throw;
@@ -142,8 +139,9 @@ class Supervisor {
 
   bool over() {
     if (state_ < State::draining || !generations_.empty()) return false;
-    if (is_the_daemon_ && !predecessors_.alive().empty() && !end_deadline_.passed()) return false;
-    return door_closed_ || state_ == State::ending;
+    if (duties_.are_ours() && !predecessors_.alive().empty() && !end_deadline_.passed())
+      return false;
+    return doors_.empty() || state_ == State::ending;
   }
 
   /// What the system refuses now is done at a later tick: the loop goes on.
@@ -192,7 +190,7 @@ class Supervisor {
 
   /// Of two daemons during an upgrade, one serves metrics.
   void maintain_exporter() {
-    if (!exporter_ || !is_the_daemon_) return;
+    if (!exporter_ || !duties_.are_ours()) return;
     exporter_->maintain();
     publish_metrics();
   }
@@ -296,7 +294,7 @@ class Supervisor {
     if (!left_.empty()) return drain_tick;
     if (generations_.is_busy() || AdmissionWatch::needs_short_ticks(generations_.options()))
       return busy_tick;
-    return std::min<Clock::duration>(quiet_tick, manager_.longest_pause());
+    return std::min<Clock::duration>(quiet_tick, duties_.manager().longest_pause());
   }
 
   void schedule_tick() {
@@ -310,7 +308,7 @@ class Supervisor {
 
   void on_tick() {
     stopped_.look(Clock::now());
-    manager_.tick(Clock::now());
+    duties_.manager().tick(Clock::now());
     take_in_the_dead();
     maintain_exporter();
     tell_of_lost_lines();
@@ -383,28 +381,21 @@ class Supervisor {
   /// The door stays open for others: for the daemon that replaces this one, or whoever is started
   /// next with the service manager's sockets. Then this one only accepts nobody more.
   bool leaves_the_door_open() const {
-    return !is_the_daemon_ || listeners_.front().owner() == Listener::Owner::service_manager;
+    return !duties_.are_ours() || listeners_.front().owner() == Listener::Owner::service_manager;
   }
 
   void begin_drain() {
-    if (is_the_daemon_) manager_.stopping("draining");
+    if (duties_.are_ours()) duties_.manager().stopping("draining");
     log::info("draining: {} connections are open, the limit is {} s",
               generations_.totals().active(),
               std::chrono::duration<double>(generations_.options().timeouts.drain).count());
     drain_deadline_ = generations_.options().timeouts.drain == 0s
                           ? sys::Deadline::never()
                           : sys::Deadline::after(generations_.options().timeouts.drain);
-    if (leaves_the_door_open()) {
-      door_closed_ = true;
-      return generations_.retire_all();
-    }
+    if (leaves_the_door_open()) return generations_.retire_all();
     // The door first: whoever is told to drain afterwards may take an empty queue for the end of
     // it.
-    for (const Listener& listener : listeners_) {
-      listener.begin_drain();
-      listener.set_nonblocking();
-    }
-    last_waiting_ = Clock::now();
+    for (const Listener& listener : listeners_) doors_.close(listener, Clock::now());
     generations_.tell(SIGTERM, 0);
   }
 
@@ -413,20 +404,10 @@ class Supervisor {
       generations_.maintain();
     } else {
       generations_.tell(SIGTERM, 0);  // again: the first may have come between a check and a wait
-      watch_the_door();
+      doors_.watch(Clock::now());
       generations_.maintain_drain();
     }
     if (drain_deadline_.passed()) happen(LifeEvent::drain_timeout);
-  }
-
-  void watch_the_door() {
-    if (door_closed_) return;
-    const bool waiting = std::any_of(listeners_.begin(), listeners_.end(),
-                                     [](const Listener& l) { return l.has_waiting_client(); });
-    if (waiting) last_waiting_ = Clock::now();
-    if (Clock::now() - last_waiting_ < door_patience) return;
-    for (const Listener& listener : listeners_) listener.stop_listening();
-    door_closed_ = true;
   }
 
   void begin_finish() {
@@ -442,15 +423,15 @@ class Supervisor {
     if (leaves_the_door_open()) {
       generations_.maintain();
     } else {
-      watch_the_door();
+      doors_.watch(Clock::now());
       generations_.maintain_drain();
     }
     if (finish_deadline_.passed()) happen(LifeEvent::finish_timeout);
   }
 
   void end_at_once() {
-    if (is_the_daemon_) {
-      manager_.stopping("ending at once");
+    if (duties_.are_ours()) {
+      duties_.manager().stopping("ending at once");
       predecessors_.tell(SIGQUIT);
     }
     end_deadline_ = sys::Deadline::after(dying_patience);
@@ -462,20 +443,9 @@ class Supervisor {
 
   // --- taking over from the daemon before ---
 
-  void open_control(const std::string& path, Inheritance& inherited) {
-    const auto handler = [this](const std::string& request, const ControlSocket::Reply& reply) {
-      answer(request, reply);
-    };
-    if (inherited.control && is_bound_to(inherited.control.get(), path)) {
-      control_.emplace(context_, path, handler, std::move(inherited.control));
-    } else {
-      control_.emplace(context_, path, handler);
-    }
-  }
-
   /// Nothing that the old daemon still needs is touched until it says so.
   void begin_succession(Inheritance&& inherited) {
-    is_the_daemon_ = was_the_daemon_ = false;
+    was_the_daemon_ = false;
     predecessors_ = Predecessors(std::move(inherited.predecessors));
     successor_.emplace(context_, std::move(inherited.channel));
     inherited.listeners.clear();  // not asked for any more; the old daemon sees to who waits there
@@ -487,28 +457,17 @@ class Supervisor {
     if (!generations_.current().is_ready()) return;
     has_reported_ = true;
     log::info("ready to take over from the daemon before");
-    std::vector<int> own{pid_file_.fd(), control_->fd()};
+    std::vector<int> own = duties_.descriptors();
     for (const Listener& listener : listeners_) own.push_back(listener.fd());
     if (exporter_) own.push_back(exporter_->listener().fd());
     successor_->report_ready(own, [this] { take_up_duties(); });
   }
 
   void take_up_duties() {
-    is_the_daemon_ = was_the_daemon_ = true;
-    write_pid_file(getpid());
-    control_->open();
-    manager_.ready(summary());
+    was_the_daemon_ = true;
+    duties_.take_up(summary());
     successor_->report_done();
     log::info("took over from the daemon before");
-  }
-
-  /// A full disk is no reason to end a daemon that serves.
-  void write_pid_file(pid_t pid) {
-    try {
-      pid_file_.write(pid);
-    } catch (const FatalError& error) {
-      log::error("{}", error.what());
-    }
   }
 
   // --- being replaced ---
@@ -521,7 +480,7 @@ class Supervisor {
     if (called_as_.program.empty()) return "the path of this program is not known";
     if (upgrade_ || !left_.empty()) return "an upgrade is under way";
     if (state_ != State::running) return "the daemon is " + std::string(to_string(state_));
-    if (!is_the_daemon_) return "this daemon has not taken over from the one before yet";
+    if (!duties_.are_ours()) return "this daemon has not taken over from the one before yet";
     if (generations_.is_replacing()) return "a reload is under way; try again when it is done";
     return {};
   }
@@ -530,8 +489,8 @@ class Supervisor {
     self_ = mp::open_sentinel(getpid());
     predecessors_.alive();
     Handover handover{.channel = -1,
-                      .pidfile = pid_file_.fd(),
-                      .control = control_->fd(),
+                      .pidfile = duties_.pid_file(),
+                      .control = duties_.control(),
                       .predecessors = predecessors_.descriptors(),
                       .listeners = {}};
     handover.predecessors.push_back(self_.get());
@@ -575,22 +534,14 @@ class Supervisor {
   void hand_over(const std::vector<int>& taken) {
     taken_ = taken;
     handing_over_ = true;
-    control_->shut();
-    write_pid_file(upgrade_->pid());
-    manager_.main_process(upgrade_->pid());
+    duties_.hand_to(upgrade_->pid());
     upgrade_->take_over();
   }
 
   void on_upgrade_failed(const std::string& why) {
     log::error("upgrade failed, and nothing has changed: {}", why);
-    if (std::exchange(handing_over_, false)) take_back();
+    if (std::exchange(handing_over_, false)) duties_.take_back();
     conclude_upgrade("error: upgrade failed, and nothing has changed: " + why + "\n");
-  }
-
-  void take_back() {
-    write_pid_file(getpid());
-    manager_.main_process(getpid());
-    control_->open();
   }
 
   void conclude_upgrade(const std::string& answer) {
@@ -601,20 +552,12 @@ class Supervisor {
 
   void on_replaced() {
     log::info("replaced by process {}", upgrade_->pid());
-    is_the_daemon_ = false;
-    manager_ = ServiceManager({}, sys::Duration::zero());
-    if (was_taken(control_->fd())) control_->leave();
-    if (was_taken(pid_file_.fd())) pid_file_.leave();
+    duties_.leave(taken_);
     conclude_upgrade("ok\n");
     if (exporter_ && was_taken(exporter_->listener().fd())) exporter_->leave_listener();
     exporter_.reset();
-    for (const Listener& listener : listeners_) {
-      if (was_taken(listener.fd())) continue;
-      listener.begin_drain();
-      listener.set_nonblocking();
-      left_.push_back(&listener);
-    }
-    last_waiting_ = Clock::now();
+    for (const Listener& listener : listeners_)
+      if (!was_taken(listener.fd())) left_.close(listener, Clock::now());
     if (left_.empty()) happen(LifeEvent::stop);
   }
 
@@ -624,13 +567,8 @@ class Supervisor {
 
   /// Of listeners that the new daemon does not want: nobody who waits there is lost.
   void watch_the_doors_left() {
-    const bool waiting = std::any_of(left_.begin(), left_.end(),
-                                     [](const Listener* l) { return l->has_waiting_client(); });
-    if (waiting) last_waiting_ = Clock::now();
-    if (Clock::now() - last_waiting_ < door_patience) return;
-    for (const Listener* listener : left_) listener->stop_listening();
-    left_.clear();
-    happen(LifeEvent::stop);
+    left_.watch(Clock::now());
+    if (left_.empty()) happen(LifeEvent::stop);
   }
 
   void answer(const std::string& request, const ControlSocket::Reply& reply) {
@@ -726,7 +664,8 @@ class Supervisor {
   }
 
   const Invocation called_as_;
-  PidFile pid_file_;
+  asio::io_context context_{1};
+  Duties duties_;
   const FinalStatus final_status_;
   const std::vector<Listener> listeners_;
   MemoryReserve memory_reserve_;
@@ -734,19 +673,13 @@ class Supervisor {
   StoppedProcesses stopped_;
   Generations generations_;
   AdmissionWatch admissions_;
-  asio::io_context context_{1};
   asio::signal_set signals_;
   asio::signal_set other_signals_;
   asio::steady_timer tick_;
   LogRelay log_relay_{context_, [](std::string_view lines) { log::append(lines); }};
   LogRelay access_relay_{context_, append_to_access_log};
   Reload reload_{generations_, listeners_};
-  std::optional<ControlSocket> control_;
-  ServiceManager manager_;
-  /// False before this daemon has taken over from another, and after another has from this one:
-  /// then the files, the doors and the service manager are that one's.
-  bool is_the_daemon_ = true;
-  bool was_the_daemon_ = true;  // or is; false before it has taken over
+  bool was_the_daemon_ = true;  // or is; false before it has taken over from another
   std::optional<Successor> successor_;
   bool has_reported_ = false;
   Predecessors predecessors_{{}};
@@ -754,8 +687,8 @@ class Supervisor {
   ControlSocket::Reply upgrade_reply_;
   sys::Descriptor self_;  // our own pidfd, for the one that replaces us
   bool handing_over_ = false;
-  std::vector<int> taken_;             // what it has taken of what was handed over
-  std::vector<const Listener*> left_;  // and what it has not, until nobody waits there
+  std::vector<int> taken_;  // what it has taken of what was handed over
+  ClosingDoors left_;       // and what it has not, until nobody waits there
   State state_ = State::starting;
   std::optional<ExporterKeeper> exporter_;
   const Clock::time_point started_ = Clock::now();
@@ -767,8 +700,7 @@ class Supervisor {
   sys::Deadline drain_deadline_ = sys::Deadline::never();
   sys::Deadline finish_deadline_ = sys::Deadline::never();
   sys::Deadline end_deadline_ = sys::Deadline::never();
-  Clock::time_point last_waiting_{};
-  bool door_closed_ = false;
+  ClosingDoors doors_;                        // ours, in a drain
   const std::vector<std::string> asked_for_;  // --listen, in the order of the listeners
 };
 

@@ -99,12 +99,11 @@ class IntervalLog(ProgramTest):
 
     def test_merge_adds_up_saved_runs(self):
         self.load("a", "-n", "400")
-        _, second = self.load("b", "-n", "600")
+        self.load("b", "-n", "600")
+        self.load("c", "-n", "400", "-s", "32")
         merged = self.folder / "merged.json"
-        _, errors = self.run_forkecho("merge", self.folder / "a.json", self.folder / "b.json", "-o", merged, expect=64)
-        self.assertIn("its requests is 600, that of the first 400", errors)
-        second["plan"]["requests"] = 400
-        (self.folder / "b.json").write_text(json.dumps(second))
+        _, errors = self.run_forkecho("merge", self.folder / "a.json", self.folder / "c.json", "-o", merged, expect=64)
+        self.assertIn("its size is 32, that of the first 64", errors)
         self.run_forkecho("merge", self.folder / "a.json", self.folder / "b.json", "-o", merged, expect=0)
         self.assertEqual(json.loads(merged.read_text())["latency"]["from_send"]["count"], 1000)
 

@@ -36,6 +36,18 @@ TEST(Timeline, PointsHoldWhatCameSinceTheLast) {
   EXPECT_EQ(timeline.add_point(3).hdr, "");
 }
 
+/// A worker at work may be seen between the one and the other.
+TEST(Timeline, ARequestWhoseLatencyIsWrittenCountsThoughItIsNotBookedYet) {
+  const mp::RawArray<WorkerBooks> books(1);
+  Timeline timeline(books.all());
+  books[0].latency.record(100);
+  const TimelinePoint first = timeline.add_point(1);
+  EXPECT_EQ(first.completed, 1U);
+  books[0].requests_completed.add(1);
+  timeline.add_rest(2);
+  EXPECT_EQ(timeline.points().size(), 1U);
+}
+
 TEST(Timeline, RestIsAddedOnlyIfThereIsSome) {
   const mp::RawArray<WorkerBooks> books(1);
   Timeline timeline(books.all());
