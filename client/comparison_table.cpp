@@ -21,10 +21,10 @@ std::string heading(const Comparison& comparison) {
   const LoadPlan& plan = comparison.plan;
   const std::string pins = plan.pins.to_string();
   return fmt::format(
-      "machine   {}, {} processors{}, {} memory, {}\n"
-      "settings  {}, {} connections, {} load processes, {} bytes of {} text, expecting {};\n"
+      "machine   {} × {}{}, {} of memory, {}\n"
+      "settings  {}, {} connections by {} workers, {} bytes of {} text, expecting {};\n"
       "          {} rounds, {} for each design after {} of warm-up{}, interleaved\n",
-      machine.processor, machine.processors, pins.empty() ? "" : " (" + pins + ")",
+      machine.processors, machine.processor, pins.empty() ? "" : " (" + pins + ")",
       format_bytes(machine.memory_bytes), machine.kernel, to_string(plan.workload),
       plan.connections, plan.workers, plan.size.to_string(), to_string(plan.payload),
       to_string(plan.expect), comparison.rounds_done,

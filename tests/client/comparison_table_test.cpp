@@ -38,7 +38,7 @@ TEST(ComparisonTable, SaysWhatIsNotApplicableAndWhy) {
 
 TEST(ComparisonTable, NamesTheMachineAndTheLimitOfOne) {
   const std::string table = comparison_table(sample_comparison());
-  EXPECT_THAT(table, HasSubstr("A Processor, 2 processors, 4.00 GiB memory, Linux 6.1"));
+  EXPECT_THAT(table, HasSubstr("2 × A Processor, 4.00 GiB of memory, Linux 6.1"));
   EXPECT_THAT(table,
               HasSubstr("On one machine the figure is the pair's capacity, not the server's."));
 }
