@@ -22,12 +22,12 @@ std::string heading(const Comparison& comparison) {
   const std::string pins = plan.pins.to_string();
   return fmt::format(
       "machine   {} × {}{}, {} of memory, {}\n"
-      "settings  {}, {} connections by {} workers, {} bytes of {} text, expecting {};\n"
+      "settings  {}, {} connections by {} worker{}, {} bytes of {} text, expecting {};\n"
       "          {} rounds, {} for each design after {} of warm-up{}, interleaved\n",
       machine.processors, machine.processor, pins.empty() ? "" : " (" + pins + ")",
       format_bytes(machine.memory_bytes), machine.kernel, to_string(plan.workload),
-      plan.connections, plan.workers, plan.size.to_string(), to_string(plan.payload),
-      to_string(plan.expect), comparison.rounds_done,
+      plan.connections, plan.workers, plan.workers == 1 ? "" : "s", plan.size.to_string(),
+      to_string(plan.payload), to_string(plan.expect), comparison.rounds_done,
       plan.requests > 0
           ? format_count(static_cast<double>(plan.requests)) + " " + unit_of_load(plan)
           : sys::format_duration(plan.duration),

@@ -22,9 +22,9 @@ void add_plan(Buffer& out, const RunResult& result) {
   const LoadPlan& plan = result.plan;
   const std::string length = plan.requests != 0 ? fmt::format("{} requests", plan.requests)
                                                 : sys::format_duration(plan.duration);
-  line(out, "{} {} ({}), {} connections by {} workers, requests of {} bytes {}",
+  line(out, "{} {} ({}), {} connections by {} worker{}, requests of {} bytes {}",
        to_string(plan.workload), result.target, length, plan.connections, plan.workers,
-       plan.size.to_string(), to_string(plan.payload));
+       plan.workers == 1 ? "" : "s", plan.size.to_string(), to_string(plan.payload));
   const std::string pins = plan.pins.to_string();
   line(out, "on {} × {}, {}, {} of memory{}", result.machine.processors, result.machine.processor,
        result.machine.kernel, readable_bytes(result.machine.memory_bytes),
