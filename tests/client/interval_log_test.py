@@ -119,7 +119,9 @@ class IntervalLog(ProgramTest):
             _, errors = self.run_forkecho("merge", *pair, "-o", "-", expect=64)
             self.assertIn("a log and a JSON cannot be merged", errors)
         self.run_forkecho("merge", self.folder / "absent", "-o", "-", expect=64)
-        self.run_forkecho("merge", self.folder, "-o", "-", expect=64)
+        (self.folder / "folder").mkdir()
+        _, errors = self.run_forkecho("merge", self.folder / "folder", "-o", "-", expect=64)
+        self.assertIn("there is no run in this folder", errors)
         self.assertFalse((self.folder / "out").exists())
 
 
