@@ -12,7 +12,7 @@
 #include <span>
 
 #include "common/log/log.h"
-#include "common/mp/fork.h"
+#include "common/mp/lean_parent.h"
 #include "common/mp/reap.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
@@ -84,7 +84,7 @@ sys::Descriptor watch_signals() {
 
 class Acceptor {
  public:
-  Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
+  Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots, const ConnectionChild& child)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -92,7 +92,7 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        child_(context) {
+        child_(child) {
     if (has_single_use_workers(options_)) hear_alarms();
     if (forks_ahead(options_))
       spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
@@ -385,8 +385,7 @@ class Acceptor {
     prepare(slot, client.peer, SlotState::serving);
     if (sources_) (*sources_)[slot_index] = gate_.source();
     FORKECHO_MP_STEP("acceptor.fork.before");
-    const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
-    if (pid == 0) child_.serve(client.socket.get(), slot);
+    const pid_t pid = child_.fork_for(client.socket.get(), slot);
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
@@ -514,8 +513,7 @@ class Acceptor {
     const std::uint32_t slot_index = children_.take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, {}, SlotState::idle);
-    const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
-    if (pid == 0) child_.serve_next_client(slot, *spares_);
+    const pid_t pid = child_.fork_ahead(slot, spares_->fd());
     if (pid < 0) {
       shortage_.begin("cannot fork a worker ahead", errno, "clients wait in the queue");
       slot.state.store(SlotState::free, std::memory_order_relaxed);
@@ -535,7 +533,7 @@ class Acceptor {
   Gate gate_;
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
-  const ConnectionChild child_;
+  const ConnectionChild& child_;  // not with us, where children do not see it
   sys::Descriptor signals_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
@@ -564,9 +562,13 @@ class Acceptor {
   settle_in(context, has_single_use_workers(context.options)
                          ? "acceptor, keeps workers ahead"
                          : "acceptor, one child per connection");
-  Acceptor acceptor(context, slots);
-  restrict_calls(context, Role::acceptor);
-  acceptor.run();
+  const ConnectionChild child(context);
+  mp::run_lean([&] {
+    Acceptor acceptor(context, slots, child);
+    if (!child.reads_heap()) mp::keep_heap_from_children();
+    restrict_calls(context, Role::acceptor);
+    acceptor.run();
+  });
 }
 
 }  // namespace forkecho::server

@@ -3,16 +3,19 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
 #include "common/mp/fork.h"
+#include "common/mp/fork_onto.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
 #include "common/sys/process_title.h"
 #include "common/sys/raw_syscall.h"
 #include "server/connection_title.h"
 #include "server/shortage.h"
+#include "server/spares.h"
 
 namespace forkecho::server {
 namespace {
@@ -62,7 +65,7 @@ bool is_dismissed() {
   return dismissed != 0 || finishing();
 }
 
-[[noreturn]] void leave(int exit_code) {
+[[noreturn, gnu::hot]] void leave(int exit_code) {
   for (;;) sys::raw_syscall(SYS_exit_group, exit_code);
 }
 
@@ -70,6 +73,7 @@ bool is_dismissed() {
 
 ConnectionChild::ConnectionChild(const ProcessContext& context)
     : listeners_(context.listeners),
+      waits_(forks_ahead(context.options)),
       serve_options_{.transform = context.options.transform,
                      .timeouts = context.options.timeouts,
                      .stress = context.pages.admission.stress_word()},
@@ -77,7 +81,28 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
                                                         : nullptr) {
   supervisor_pid = context.supervisor;
   acceptor_pid = getpid();
+  std::ranges::transform(listeners_, listener_fds_.begin(), &Listener::fd);
   install_handlers();
+}
+
+[[gnu::hot]] pid_t ConnectionChild::fork_for(int socket, Slot& slot) const {
+  return mp::fork_onto(serving_stack(), begin_serving, const_cast<ConnectionChild*>(this), socket,
+                       &slot);
+}
+
+[[gnu::hot]] void ConnectionChild::begin_serving(void* self, long socket, void* slot) {
+  static_cast<const ConnectionChild*>(self)->serve(static_cast<int>(socket),
+                                                   *static_cast<Slot*>(slot));
+}
+
+[[gnu::hot]] pid_t ConnectionChild::fork_ahead(Slot& slot, int announcements) const {
+  return mp::fork_onto(serving_stack(), begin_waiting, const_cast<ConnectionChild*>(this),
+                       announcements, &slot);
+}
+
+[[gnu::hot]] void ConnectionChild::begin_waiting(void* self, long announcements, void* slot) {
+  static_cast<const ConnectionChild*>(self)->serve_next_client(*static_cast<Slot*>(slot),
+                                                               static_cast<int>(announcements));
 }
 
 [[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot) const {
@@ -90,7 +115,7 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   serve_and_leave(socket, slot);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, const Spares& spares) const {
+[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, int announcements) const {
   begin(slot);
   sys::set_process_title("forkechod: worker, idle");
   mp::accept_signals();
@@ -100,7 +125,7 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   slot.connections.set(1);
   slot.enter(SlotState::serving);
   FORKECHO_MP_STEP("spare.accept.told");
-  spares.announce();
+  Spares::announce(announcements);
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
@@ -136,7 +161,7 @@ void ConnectionChild::wait_for_any() const {
 }
 
 [[gnu::hot]] void ConnectionChild::leave_listeners() const {
-  for (const Listener& listener : listeners_) sys::raw_syscall(SYS_close, listener.fd());
+  for (std::size_t i = 0; i < listeners_.size(); ++i) sys::raw_syscall(SYS_close, listener_fds_[i]);
 }
 
 [[gnu::hot]] void ConnectionChild::take_connection_filter() const {

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "common/sys/check_syscall.h"
+#include "common/sys/raw_syscall.h"
 
 namespace forkecho::server {
 namespace {
@@ -138,14 +139,14 @@ Listener Listener::adopt(sys::Descriptor socket, Owner owner) {
 AcceptResult Listener::accept() const {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  const int fd =
-      accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length, SOCK_CLOEXEC);
-  if (fd >= 0) {
+  const auto result = static_cast<int>(
+      sys::silent_syscall(SYS_accept4, socket_.get(), &storage, &length, SOCK_CLOEXEC));
+  if (const int fd = result; fd >= 0) {
     if (*demands_) demand_time_to_live(fd, address_.family(), 0);
     return {.outcome = AcceptResult::Outcome::client,
             .client = {.socket = sys::Descriptor(fd), .peer = PeerAddress::of(storage)}};
   }
-  const int error = errno;
+  const int error = -result;
   if (out_of_resources(error))
     return {.outcome = AcceptResult::Outcome::exhausted, .client = {}, .error = error};
   if (error == EINVAL) return {.outcome = AcceptResult::Outcome::closed, .client = {}};

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -30,15 +31,23 @@ constexpr std::size_t orderly_close_bytes = 16 * 1024 * 1024;
 /// the daemon finishes.
 constexpr sys::Duration finish_time = std::chrono::seconds(3);
 
-/// All that a serving process writes to outside its stack, side by side: of each page that a child
-/// touches it gets a copy, and a small request then touches one.
-struct alignas(4096) WorkingMemory {
+constexpr std::size_t page = 4096;
+/// Of its uppermost page what serving a small request takes; the rest of the page is for its data.
+constexpr std::size_t stack_in_shared_page = 2048;
+constexpr std::size_t stack_size = 32 * page + stack_in_shared_page;  // a signal's frame included
+
+/// All that a serving process writes to, side by side: of each page that a child touches it gets a
+/// copy, and a small request then touches one: the top of the stack, the flags, and the beginning
+/// of the input share it.
+struct alignas(page) WorkingMemory {
+  char scratch[(Uppercaser::max_output(chunk_size) + page - 1) / page * page];
+  char stack[stack_size];
   volatile std::sig_atomic_t finish_requested;
   volatile std::sig_atomic_t socket_and_one;  // the current socket + 1; 0: none
   char input[chunk_size];
-  char scratch[Uppercaser::max_output(chunk_size)];
 };
 WorkingMemory working;
+static_assert(offsetof(WorkingMemory, finish_requested) % page == stack_in_shared_page);
 
 Deadline deadline_unless_off(sys::Duration timeout) {
   return timeout == sys::Duration::zero() ? Deadline::never() : Deadline::after(timeout);
@@ -234,6 +243,10 @@ class Conversation {
 };
 
 }  // namespace
+
+void* serving_stack() {
+  return working.stack + sizeof working.stack;
+}
 
 [[gnu::hot]] Ending serve_connection(int socket, const ServeOptions& options, Meter& meter) {
   working.socket_and_one = socket + 1;

@@ -28,6 +28,10 @@ struct ServeOptions {
 /// bytes move. Never throws: an error of the connection is its end.
 Ending serve_connection(int socket, const ServeOptions& options, Meter& meter);
 
+/// The upper end of a stack for a process that does nothing but serve one connection: it lies with
+/// the rest of what such a process writes (common/mp/fork_onto.h).
+void* serving_stack();
+
 /// From a signal handler: the connection being served, and every later one, is brought to its end
 /// as soon as what was received is answered. Async-signal-safe. May be called again, and should be,
 /// until the process is gone: one call can fall between a check and a wait.

@@ -21,9 +21,9 @@ Spares::Spares(const PoolSizes& sizes, int grown, std::uint32_t children)
   entries_.memory().keep_from_children();
 }
 
-[[gnu::hot]] void Spares::announce() const {
+[[gnu::hot]] void Spares::announce(int fd) {
   const std::uint64_t one = 1;
-  sys::raw_syscall(SYS_write, announcements_.get(), &one, sizeof one);
+  sys::raw_syscall(SYS_write, fd, &one, sizeof one);
 }
 
 void Spares::add(pid_t pid, std::uint32_t slot) {

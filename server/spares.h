@@ -26,8 +26,8 @@ class Spares {
 
   /// Polls readable after an announce.
   int fd() const { return announcements_.get(); }
-  /// In a child, once its slot says that it serves. One system call.
-  void announce() const;
+  /// In a child, which does not see us, once its slot says that it serves. One system call.
+  static void announce(int fd);
 
   std::uint32_t idle() const { return count_; }
   void add(pid_t pid, std::uint32_t slot);

@@ -152,7 +152,8 @@ const Rules& to_wait() {
 /// processes.
 Rules to_have_children(const FilterTerms& terms) {
   Rules rules{
-      // glibc's _Fork. The flags come first on every machine but s390.
+      // mp::fork_onto, and glibc's _Fork. The flags come first on every machine but s390.
+      {"clone", {equals_long(0, SIGCHLD)}},
       {"clone", {equals_long(0, CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)}},
       {"clone3", {}, ENOSYS},  // its flags lie in memory, where no filter can look
       {"set_robust_list"},

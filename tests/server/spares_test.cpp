@@ -39,7 +39,7 @@ TEST(Spares, WhoAnnouncedAClientIsNoneAnyMore) {
   EXPECT_FALSE(tests::readable(spares.fd(), sys::Deadline::immediately()));
   slots[1].enter(SlotState::serving);
   EXPECT_EQ(spares.collect(slots), 0U) << "not announced";
-  spares.announce();
+  Spares::announce(spares.fd());
   EXPECT_TRUE(tests::readable(spares.fd(), sys::Deadline::immediately()));
   EXPECT_EQ(spares.collect(slots), 1U);
   EXPECT_FALSE(tests::readable(spares.fd(), sys::Deadline::immediately()));
