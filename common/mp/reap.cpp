@@ -10,6 +10,7 @@
 
 #include "common/mp/child_registry.h"
 #include "common/sys/check_syscall.h"
+#include "common/sys/raw_syscall.h"
 
 namespace forkecho::mp {
 namespace {

@@ -133,7 +133,7 @@ TEST(ForkOnto, ARefusalIsAResult) {
 TEST(ForkOnto, AThousandLeaveNothing) {
   const auto before = tests::current_holdings();
   for (int i = 0; i < 1000; ++i) {
-    const pid_t child = fork_onto_stack([](void*, long first, void*) { _exit(first % 100); }, i);
+    const pid_t child = fork_onto_stack([](void*, long first, void*) { _exit(static_cast<int>(first) % 100); }, i);
     ASSERT_EQ(tests::exitcode_of(child), i % 100);
   }
   EXPECT_EQ(tests::differences(before, tests::current_holdings()), "");
