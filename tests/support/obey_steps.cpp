@@ -4,13 +4,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cinttypes>
+#include <array>
 #include <csignal>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <new>
+#include <span>
+#include <string_view>
 
 #include "common/mp/step.h"
 #include "tests/support/step_board.h"
@@ -20,21 +20,36 @@ namespace {
 
 StepBoard* board = nullptr;
 
+// Nothing here allocates: a child of the acceptor has no heap (common/mp/lean_parent.h).
+
+/// The next line of `fd`, without its end, cut where it does not fit; false at the end.
+bool read_line(int fd, std::span<char> line) {
+  std::size_t length = 0;
+  char next = 0;
+  while (read(fd, &next, 1) == 1) {
+    if (next == '\n') {
+      line[length] = '\0';
+      return true;
+    }
+    if (length + 1 < line.size()) line[length++] = next;
+  }
+  return false;
+}
+
 /// All mappings that are shared and can be written, but the board itself.
 void scribble(int byte) {
-  std::FILE* const maps = std::fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return;
-  char line[512];
-  while (std::fgets(line, sizeof line, maps) != nullptr) {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-    char rights[5] = {};
-    if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &begin, &end, rights) != 3) continue;
-    if (std::strcmp(rights, "rw-s") != 0 || begin == reinterpret_cast<std::uintptr_t>(board))
+  const int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (maps < 0) return;
+  std::array<char, 512> line;
+  while (read_line(maps, line)) {
+    char* at = nullptr;
+    const std::uintptr_t begin = std::strtoul(line.data(), &at, 16);
+    const std::uintptr_t end = std::strtoul(at + 1, &at, 16);
+    if (std::strncmp(at + 1, "rw-s", 4) != 0 || begin == reinterpret_cast<std::uintptr_t>(board))
       continue;
     std::memset(reinterpret_cast<void*>(begin), byte, end - begin);
   }
-  std::fclose(maps);
+  close(maps);
 }
 
 void exhaust_memory() {
@@ -42,7 +57,12 @@ void exhaust_memory() {
   constexpr std::size_t block = 1 << 20;
   const rlimit limit{.rlim_cur = most, .rlim_max = most};
   setrlimit(RLIMIT_AS, &limit);
-  for (;;) std::memset(new char[block], 1, block);
+  for (;;) {
+    void* const more =
+        mmap(nullptr, block, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (more == MAP_FAILED) std::abort();
+    std::memset(more, 1, block);
+  }
 }
 
 void flood_log(int lines) {
