@@ -1,5 +1,6 @@
-// The only place that forks. mp::Process, the acceptor's child per connection and everything else
-// that becomes a process goes through fork_process; nothing else in the project calls fork.
+// Where processes are forked. mp::Process and everything else that goes on with what its parent had
+// goes through fork_process. The acceptor's children, which serve one connection and end, come from
+// fork_onto.h. Nothing else in the project calls fork.
 //
 // In a process without threads it is _Fork (glibc 2.34): no atfork handlers run and no lock of
 // malloc or stdio is taken. In one with threads it is fork, with both, so that the child, in which

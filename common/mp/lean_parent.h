@@ -13,8 +13,10 @@
 
 namespace forkecho::mp {
 
-/// Calls `loop` on a stack that children do not have. What `loop` throws is thrown. Throws
-/// std::system_error (ENOMEM). Where fork_onto is _Fork, it just calls.
+/// Calls `loop` on a stack that children do not have, and switches off the kernel's restartable
+/// sequences, which write to the C library's record of the thread on both sides of every fork. What
+/// `loop` throws is thrown. Throws std::system_error (ENOMEM). Where fork_onto is _Fork, it just
+/// calls.
 void run_lean(const std::function<void()>& loop);
 
 /// From now on children have no heap: what was allocated by now does not exist for them, and

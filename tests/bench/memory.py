@@ -15,7 +15,7 @@ import stats
 from servers import Ceiling, Daemon
 
 PARTS = ("KernelStack", "PageTables", "SUnreclaim", "AnonPages")
-PER_CONNECTION = stats.Target(highest=1.20)
+PER_CONNECTION = stats.Target(highest=1.05)
 SAME = stats.Target(lowest=0.97, highest=1.03)
 DEFAULT_MAX_CONNECTIONS = 10000
 _CLOSE_ENOUGH = 64 * 1024

@@ -11,9 +11,9 @@ import stats
 from servers import Ceiling, Daemon
 
 WARM_S = 0.1
-FORK = stats.Target(lowest=0.90)
-POOL = stats.Target(lowest=0.90)
-REQUEST_REPLY = stats.Target(lowest=0.95)
+FORK = stats.Target(lowest=0.97)
+POOL = stats.Target(lowest=0.97)
+REQUEST_REPLY = stats.Target(lowest=0.97)
 SAME = stats.Target(lowest=0.97, highest=1.03)
 SANDBOX = stats.Target(lowest=0.97)
 AHEAD = stats.Target(lowest=0.95)
