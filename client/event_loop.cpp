@@ -57,11 +57,14 @@ void EventLoop::set_deadline(Waiting& waiting, sys::Clock::time_point deadline) 
 int EventLoop::wait() {
   const auto room = static_cast<int>(events_.size());
   if (timers_.empty()) return epoll_wait(epoll_.get(), events_.data(), room, -1);
-  const auto left = sys::Deadline::at(timers_.top().when).remaining();
+  const auto wake = timers_.top().when - lead_.get();
+  const auto left = sys::Deadline::at(wake).remaining();
   if (left == sys::Duration::zero()) return epoll_wait(epoll_.get(), events_.data(), room, 0);
   const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
-  return wait_for({.tv_sec = static_cast<time_t>(seconds.count()),
-                   .tv_nsec = static_cast<long>((left - seconds).count())});
+  const int count = wait_for({.tv_sec = static_cast<time_t>(seconds.count()),
+                              .tv_nsec = static_cast<long>((left - seconds).count())});
+  if (count == 0) lead_.saw(sys::Clock::now() - wake);
+  return count;
 }
 
 int EventLoop::wait_for(const timespec& time) {

@@ -7,7 +7,8 @@
 // request one send, one receive, and a share of one epoll_wait.
 //
 // Its timers are as fine as the kernel's (epoll_pwait2, since Linux 5.11; before that ppoll), since
-// a plan in nanoseconds is not kept by a clock of milliseconds.
+// a plan in nanoseconds is not kept by a clock of milliseconds. The kernel is asked a little early,
+// for it wakes late (timer_lead.h).
 //
 // Belongs to one process and thread, and is made after the fork. Throws std::system_error where the
 // system refuses a descriptor or memory. In steady state nothing is allocated.
@@ -20,6 +21,7 @@
 #include <queue>
 #include <vector>
 
+#include "client/timer_lead.h"
 #include "common/sys/deadline.h"
 #include "common/sys/descriptor.h"
 
@@ -123,6 +125,7 @@ class EventLoop {
 
   sys::Descriptor epoll_;
   std::priority_queue<Timer> timers_;
+  TimerLead lead_;
   std::vector<epoll_event> events_;
   bool stopped_ = false;
   bool has_epoll_pwait2_ = true;

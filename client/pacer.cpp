@@ -116,30 +116,33 @@ std::optional<Ticket> Pacer::take_due(const Place& place, Moment now) {
 void Pacer::line_up(Place& place) {
   if (place.in_line) return;
   place.in_line = true;
-  line_.push_back(&place);
+  place.behind = nullptr;
+  (first_ == nullptr ? first_ : last_->behind) = &place;
+  last_ = &place;
   loop_.set_deadline(timer_, next_due());
 }
 
 /// Those that are no longer free have left the line without a word.
 Place* Pacer::first_in_line() {
-  while (!line_.empty() && !line_.front()->free) {
-    line_.front()->in_line = false;
-    line_.pop_front();
-  }
-  return line_.empty() ? nullptr : line_.front();
+  while (first_ != nullptr && !first_->free) leave_line();
+  return first_;
+}
+
+void Pacer::leave_line() {
+  first_->in_line = false;
+  first_ = first_->behind;
 }
 
 void Pacer::serve_line(Moment now) {
   for (Place* place = first_in_line(); place != nullptr && is_due(now); place = first_in_line()) {
-    line_.pop_front();
-    place->in_line = false;
+    leave_line();
     loop_.nudge(*place->waiting);
   }
 }
 
 /// Of the next request, if somebody waits for it.
 Moment Pacer::next_due() const {
-  if (line_.empty()) return Moment::max();
+  if (first_ == nullptr) return Moment::max();
   if (!schedule_.over()) return due();
   return in_warm_up_ && !measured_schedule_.over() ? clock_.start + measured_schedule_.due()
                                                    : Moment::max();
@@ -168,6 +171,7 @@ void Pacer::close_books(Moment now) {
     const std::uint64_t unsent = schedule_.skip_due_before(until);
     (first_in_line() != nullptr ? books_.shed_by_generator : books_.shed_by_server).add(unsent);
   }
+  first_ = nullptr;
   for (Place* place : places_) {
     place->in_line = false;
     loop_.nudge(*place->waiting);

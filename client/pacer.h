@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
@@ -33,9 +32,11 @@ struct Ticket {
 /// Where the pacer finds a connection that could send. Owned by the connection.
 struct Place {
   Waiting* waiting = nullptr;
-  bool free = false;     // one more request could be sent
-  Moment free_since{};   // while free
-  bool in_line = false;  // the pacer's own note
+  bool free = false;    // one more request could be sent
+  Moment free_since{};  // while free
+  // The pacer's own notes.
+  bool in_line = false;
+  Place* behind = nullptr;  // the next in line
 };
 
 class Pacer {
@@ -91,6 +92,7 @@ class Pacer {
   void line_up(Place& place);
   void serve_line(Moment now);
   Place* first_in_line();
+  void leave_line();
   Moment next_due() const;
   void close_books(Moment now);
 
@@ -107,7 +109,10 @@ class Pacer {
   Waiting timer_;
   Waiting watch_;
   std::vector<Place*> places_;
-  std::deque<Place*> line_;  // those that were free when nothing was due; the longest free first
+  // Those that were free when nothing was due, the longest free first: a list through the places
+  // themselves, since a queue of its own would allocate as it moves on.
+  Place* first_ = nullptr;
+  Place* last_ = nullptr;
 };
 
 /// For how long after the end of the measured part what was due in it may still be sent.

@@ -11,6 +11,7 @@ import pathlib
 import signal
 import sys
 
+import client_cost
 import machine
 import memory
 import mp
@@ -20,7 +21,7 @@ import report
 from processes import BenchError
 
 SECTIONS = ("memory", "held", "mp", "crr", "rr", "between")  # in this order: TIME_WAIT disturbs memory
-EXTRA_SECTIONS = ("self-memory", "self")
+EXTRA_SECTIONS = ("client", "self-memory", "self")
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,6 +41,10 @@ def parse_arguments():
                         help="connections held to measure the memory of one (1000)")
     parser.add_argument("--held-many", type=int, default=10000,
                         help="connections held in the section held (10000)")
+    parser.add_argument("--rust-echo-bench", type=pathlib.Path, metavar="PATH",
+                        help="section client: compare with this program too")
+    parser.add_argument("--tcpkali", type=pathlib.Path, metavar="PATH",
+                        help="section client: compare the paced load with this program")
     parser.add_argument("--json", type=pathlib.Path, help="write every figure to this file")
     parser.add_argument("--only", action="append", choices=SECTIONS + EXTRA_SECTIONS,
                         help="one section; repeatable. self and self-memory are the method's own "
@@ -109,8 +114,20 @@ def self_section(options):
                         rates.self_ratios(options.build))
 
 
+def client_section(options):
+    report.show_client_heading(options.rounds, options.slice)
+    lines = []
+    for comparison in client_cost.comparisons(options.build, options.rust_echo_bench,
+                                              options.tcpkali):
+        lines.append(client_cost.measure(comparison, options.rounds, options.slice))
+        report.show_client(lines[-1])
+    calls = client_cost.system_calls(options.build)
+    report.show_client_calls(calls)
+    return lines + [{"system_calls": calls}]
+
+
 RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
-       "crr": crr_section, "rr": rr_section, "between": between_section,
+       "crr": crr_section, "rr": rr_section, "between": between_section, "client": client_section,
        "self-memory": self_memory_section, "self": self_section}
 
 
@@ -130,11 +147,16 @@ def check_programs(options, sections):
     needed = ["ceiling/fork_loop", "ceiling/drive"]
     if "mp" in sections:
         needed.append("mp_speed")
-    if set(sections) & {"memory", "held", "crr", "rr", "between"}:
+    if set(sections) & {"memory", "held", "crr", "rr", "between", "client"}:
         needed.append("forkechod")
+    if "client" in sections:
+        needed += ["forkecho", "ceiling/echo_threads", "ceiling/prefork_loop"]
     for name in needed:
         if not (options.build / name).exists():
             raise BenchError(f"{options.build / name} is not there; build it first")
+    for program in filter(None, (options.rust_echo_bench, options.tcpkali)):
+        if not program.exists():
+            raise BenchError(f"{program} is not there")
 
 
 def measure(options):

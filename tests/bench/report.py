@@ -119,6 +119,40 @@ def show_mp(line):
         show("    the results DIFFER")
 
 
+def show_client_heading(rounds, seconds):
+    show()
+    show("processor time of the load client per request, 64 connections, 64 bytes "
+         f"(medians of {rounds} interleaved rounds, {seconds:g} s for each side)")
+    show(f"  {'load':<12}{'server':<17}{'ours, us':>9}{'user':>7}{'other, us':>11}{'ratio':>8}"
+         f"  {'range':<14}{'target':<10}{'verdict':<9}ours beside the other")
+
+
+def show_client(line):
+    ours, other, ratio = line["parts"]["ours"], line["us"]["other"], line["ratio"]
+    known = line["target"] != stats.Target()
+    spread = f"{ratio.lowest:.3f}-{ratio.highest:.3f}"
+    show(f"  {line['load']:<12}{line['server']:<17}{ours['us']:>9.2f}{ours['user_us']:>7.2f}"
+         f"{other.median:>11.2f}{ratio.median:>8.3f}  {spread:<14}"
+         f"{str(line['target']) if known else '-':<10}"
+         f"{_verdict(line['met']) if known else '-':<9}{line['ours']} / {line['other']}")
+    if line["lag_p99_us"]:
+        show(f"  {'':<29}sent behind its plan at p99: {line['lag_p99_us'].median:.0f} us")
+    if line["errors"]:
+        show(f"  {'':<29}{line['errors']} ERRORS: requests that failed or wrong replies")
+
+
+def show_client_calls(calls):
+    show()
+    if calls is None:
+        show("  system calls per request: not counted, strace is not installed")
+        return
+    for load, counted in calls.items():
+        often = {name: each for name, each in counted["per_request"].items() if each >= 0.005}
+        parts = ", ".join(f"{name} {each:.2f}"
+                          for name, each in sorted(often.items(), key=lambda item: -item[1]))
+        show(f"  system calls per request, {load} ({counted['requests']:,} requests): {parts}")
+
+
 def write_json(path, result):
     """Writes beside the file and renames, so that a full disk leaves no half of a report. What is
     there and no plain file (a pipe, a device) is written to as it is."""
