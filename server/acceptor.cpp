@@ -10,12 +10,14 @@
 #include <csignal>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "common/log/log.h"
 #include "common/mp/fork.h"
 #include "common/mp/reap.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
+#include "server/accept_wait.h"
 #include "server/access_log.h"
 #include "server/backoff.h"
 #include "server/believed_book.h"
@@ -82,6 +84,14 @@ sys::Descriptor watch_signals() {
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
 
+std::string acceptor_title(const ProcessContext& context) {
+  if (has_single_use_workers(context.options)) return "acceptor, keeps workers ahead";
+  const std::string which = context.peers == 1 ? ""
+                                               : " " + std::to_string(context.page_index + 1) +
+                                                     " of " + std::to_string(context.peers);
+  return "acceptor" + which + ", one child per connection";
+}
+
 class Acceptor {
  public:
   Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
@@ -92,12 +102,15 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        child_(context) {
+        child_(context),
+        several_(context.peers > 1),
+        signals_(watch_signals()) {
     if (has_single_use_workers(options_)) hear_alarms();
     if (forks_ahead(options_))
       spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
     keep_from_children(context);
-    signals_ = watch_signals();
+    wait_.emplace(listeners_, signals_.get(), spares_ ? spares_->fd() : -1,
+                  several_ ? AcceptWait::Acceptors::several : AcceptWait::Acceptors::one);
   }
 
   void run() {
@@ -147,32 +160,13 @@ class Acceptor {
   // --- Waiting
 
   void wait_for_events() {
-    std::array<pollfd, max_listeners + 2> entries;
-    std::size_t count = 0;
-    entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
-    if (spares_) entries[count++] = {.fd = spares_->fd(), .events = POLLIN, .revents = 0};
-    const std::size_t first_listener = count;
     // Asked once: the answer may be another a moment later, and a wait for what has happened
     // already would have no end.
     const bool accepts = may_accept();
-    const Deadline deadline = wait_deadline(accepts);
-    if (accepts) {
-      for (const Listener& listener : listeners_) {
-        entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
-      }
-    }
-    const int ready = sys::retry_on_interrupt(
-        [&] { return poll(entries.data(), count, deadline.poll_timeout_ms()); });
-    if (ready < 0) return wait_blindly();
-    signals_pending_ = entries[0].revents != 0;
-    clients_wait_ = std::any_of(entries.begin() + first_listener, entries.begin() + count,
-                                [](const pollfd& e) { return e.revents != 0; });
-  }
-
-  /// poll refuses more descriptors than RLIMIT_NOFILE allows (EINVAL), also such as are open.
-  void wait_blindly() {
-    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
-    signals_pending_ = clients_wait_ = true;
+    const AcceptWait::Heard heard = wait_->wait(accepts, wait_deadline(accepts));
+    if (heard.nothing_asked) poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
+    signals_pending_ = heard.signals || heard.nothing_asked;
+    clients_wait_ = heard.clients || heard.nothing_asked;
   }
 
   Deadline wait_deadline(bool accepts) {
@@ -209,6 +203,8 @@ class Acceptor {
         gate_.set_closing(Closing::draining);
         break;
       case SIGUSR1:
+        // Who was woken for a client woke nobody else for him.
+        if (several_ && !retired_) accept_connections();
         retired_ = true;
         if (spares_) dismiss_spares();
         break;
@@ -536,7 +532,9 @@ class Acceptor {
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
   const ConnectionChild child_;
-  sys::Descriptor signals_;
+  const bool several_;  // acceptors with the same listeners
+  const sys::Descriptor signals_;
+  std::optional<AcceptWait> wait_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
   bool children_ended_ = false;
@@ -561,9 +559,7 @@ class Acceptor {
 }  // namespace
 
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
-  settle_in(context, has_single_use_workers(context.options)
-                         ? "acceptor, keeps workers ahead"
-                         : "acceptor, one child per connection");
+  settle_in(context, acceptor_title(context));
   Acceptor acceptor(context, slots);
   restrict_calls(context, Role::acceptor);
   acceptor.run();

@@ -20,8 +20,9 @@ namespace {
 std::size_t seat_count(const Options& options) {
   switch (options.mode) {
     case Mode::iterative:
-    case Mode::fork:
       return 1;
+    case Mode::fork:
+      return options.acceptors;
     case Mode::event:
       return mp::cpu_count();
     case Mode::pool:
