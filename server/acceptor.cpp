@@ -23,6 +23,7 @@
 #include "server/believed_book.h"
 #include "server/child_table.h"
 #include "server/connection_child.h"
+#include "server/ended_children.h"
 #include "server/gate.h"
 #include "server/pace.h"
 #include "server/shortage.h"
@@ -94,7 +95,7 @@ std::string acceptor_title(const ProcessContext& context) {
 
 class Acceptor {
  public:
-  Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots)
+  Acceptor(const ProcessContext& context, SlotTable& slots)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -102,6 +103,7 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
+        ended_(slots.ended()),
         child_(context),
         several_(context.peers > 1),
         signals_(watch_signals()) {
@@ -131,6 +133,7 @@ class Acceptor {
   /// The books, and all that decides on admissions; the word of stress alone is for them.
   void keep_from_children(const ProcessContext& context) {
     if (gate_.counts_sources()) sources_.emplace(slots_.size()).memory().keep_from_children();
+    slots_.keep_list_from_children();
     context.pages.memory().keep_from_children();
     context.pages.admission.keep_from_children();
     for (const auto& elder : context.elders) {
@@ -170,7 +173,7 @@ class Acceptor {
   }
 
   Deadline wait_deadline(bool accepts) {
-    Deadline deadline = shortage_.until();
+    Deadline deadline = earlier(shortage_.until(), ended_.look_again());
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     if (spares_) deadline = earlier(deadline, spares_deadline());
     if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
@@ -189,15 +192,17 @@ class Acceptor {
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
     for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof infos[0];
          ++i) {
-      handle_signal(static_cast<int>(infos[i].ssi_signo));
+      const auto number = static_cast<int>(infos[i].ssi_signo);
+      if (number == SIGCHLD) {
+        ended_.signalled(static_cast<pid_t>(infos[i].ssi_pid));
+      } else {
+        handle_signal(number);
+      }
     }
   }
 
   void handle_signal(int number) {
     switch (number) {
-      case SIGCHLD:
-        children_ended_ = true;
-        break;
       case SIGTERM:
         draining_ = true;
         gate_.set_closing(Closing::draining);
@@ -240,9 +245,7 @@ class Acceptor {
   /// A child is booked before it is reaped, and noted until it is both (scoreboard.h, Reaping):
   /// what it came to is not lost if we are killed in between.
   void reap_children() {
-    if (!children_ended_) return;
-    children_ended_ = false;
-    while (const auto ended = mp::peek_ended()) {
+    while (const auto ended = ended_.next(children_.size())) {
       page_.reaping.begin(ended->pid, book_);
       account_for(*ended);
       FORKECHO_MP_STEP("acceptor.reap.booked");
@@ -265,7 +268,7 @@ class Acceptor {
     if (had_client_of_ours(exit, said_so)) book_connection(slot, exit);
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
-    children_.give_back(*slot_index);
+    give_back(*slot_index);
     gate_.ended(source_of_slot(*slot_index));
   }
 
@@ -376,13 +379,13 @@ class Acceptor {
   }
 
   void fork_child(AcceptedClient client) {
-    const std::uint32_t slot_index = children_.take_slot();
+    const std::uint32_t slot_index = take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer, SlotState::serving);
     if (sources_) (*sources_)[slot_index] = gate_.source();
     FORKECHO_MP_STEP("acceptor.fork.before");
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
-    if (pid == 0) child_.serve(client.socket.get(), slot);
+    if (pid == 0) child_.serve(client.socket.get(), slot, notes_for_child());
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
@@ -391,6 +394,21 @@ class Acceptor {
     if (spares_) pace_.came(1, entered(slot));
     enter_child(pid, slot_index);
     FORKECHO_MP_STEP("acceptor.fork.booked");
+  }
+
+  std::uint32_t take_slot() {
+    const std::uint32_t index = children_.take_slot();
+    slots_.use(index);
+    return index;
+  }
+  void give_back(std::uint32_t index) {
+    slots_.leave(index);
+    children_.give_back(index);
+  }
+
+  /// Where few children live, all of them are looked at when one has ended.
+  EndedNotes* notes_for_child() const {
+    return children_.size() < EndedChildren::few ? nullptr : &slots_.ended();
   }
 
   void enter_child(pid_t pid, std::uint32_t slot_index) {
@@ -419,7 +437,7 @@ class Acceptor {
     shortage_.begin("cannot fork a child for a connection", errno,
                     "it is closed, and the next wait in the queue");
     slot.state.store(SlotState::free, std::memory_order_relaxed);
-    children_.give_back(slot_index);
+    give_back(slot_index);
     gate_.ended(source_of_slot(slot_index));
     book_ending(
         page_,
@@ -440,7 +458,7 @@ class Acceptor {
   }
 
   void count_taken() {
-    const unsigned taken = spares_->collect(slots_);
+    const unsigned taken = spares_->collect(slots_.all());
     if (taken == 0) return;
     book_.accepted.add(taken);
     spares_backoff_.succeeded();
@@ -507,15 +525,15 @@ class Acceptor {
 
   /// Its place is claimed.
   void fork_spare() {
-    const std::uint32_t slot_index = children_.take_slot();
+    const std::uint32_t slot_index = take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, {}, SlotState::idle);
     const pid_t pid = mp::fork_process(mp::ForkMask::already_blocked);
-    if (pid == 0) child_.serve_next_client(slot, *spares_);
+    if (pid == 0) child_.serve_next_client(slot, *spares_, notes_for_child());
     if (pid < 0) {
       shortage_.begin("cannot fork a worker ahead", errno, "clients wait in the queue");
       slot.state.store(SlotState::free, std::memory_order_relaxed);
-      children_.give_back(slot_index);
+      give_back(slot_index);
       gate_.ended(Source::uncounted);
       return;
     }
@@ -527,17 +545,17 @@ class Acceptor {
   const std::span<const Listener> listeners_;
   ProcessPage& page_;
   Book& book_;
-  mp::RawArray<Slot>& slots_;
+  SlotTable& slots_;
   Gate gate_;
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
+  EndedChildren ended_;
   const ConnectionChild child_;
   const bool several_;  // acceptors with the same listeners
   const sys::Descriptor signals_;
   std::optional<AcceptWait> wait_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
-  bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
   bool retired_ = false;
@@ -558,7 +576,7 @@ class Acceptor {
 
 }  // namespace
 
-[[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
+[[gnu::hot]] void run_acceptor(const ProcessContext& context, SlotTable& slots) {
   settle_in(context, acceptor_title(context));
   Acceptor acceptor(context, slots);
   restrict_calls(context, Role::acceptor);

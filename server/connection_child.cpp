@@ -80,17 +80,18 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   install_handlers();
 }
 
-[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot) const {
+[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot, EndedNotes* ended) const {
   FORKECHO_MP_STEP("acceptor.child.born");
   begin(slot);
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
   mp::accept_signals();
-  serve_and_leave(socket, slot);
+  serve_and_leave(socket, slot, ended);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, const Spares& spares) const {
+[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, const Spares& spares,
+                                                     EndedNotes* ended) const {
   begin(slot);
   sys::set_process_title("forkechod: worker, idle");
   mp::accept_signals();
@@ -104,7 +105,7 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
-  serve_and_leave(client.socket.get(), slot);
+  serve_and_leave(client.socket.get(), slot, ended);
 }
 
 [[gnu::hot]] void ConnectionChild::begin(Slot& slot) const {
@@ -143,10 +144,12 @@ void ConnectionChild::wait_for_any() const {
   if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot) const {
+[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot,
+                                                   EndedNotes* ended) const {
   FORKECHO_MP_STEP("acceptor.child.ready");
   const Ending ending = serve_connection(socket, serve_options_, slot.meter);
   FORKECHO_MP_STEP("acceptor.child.served");
+  if (ended != nullptr) ended->add(slot.pid.load(std::memory_order_relaxed));
   leave(static_cast<int>(ending));
 }
 

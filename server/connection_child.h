@@ -16,6 +16,7 @@
 #include "server/process_context.h"
 #include "server/scoreboard.h"
 #include "server/serve_connection.h"
+#include "server/slot_table.h"
 #include "server/spares.h"
 
 namespace forkecho::server {
@@ -26,9 +27,10 @@ class ConnectionChild {
   /// signal blocked itself.
   explicit ConnectionChild(const ProcessContext& context);
 
-  [[noreturn]] void serve(int socket, Slot& slot) const;
+  /// `ended`, if any, is where it says that it is about to leave.
+  [[noreturn]] void serve(int socket, Slot& slot, EndedNotes* ended) const;
   /// Waits in accept, says in `slot` and to `spares` that it has a client, and serves it.
-  [[noreturn]] void serve_next_client(Slot& slot, const Spares& spares) const;
+  [[noreturn]] void serve_next_client(Slot& slot, const Spares& spares, EndedNotes* ended) const;
 
  private:
   void begin(Slot& slot) const;
@@ -36,7 +38,7 @@ class ConnectionChild {
   void wait_for_any() const;
   void leave_listeners() const;
   void take_connection_filter() const;
-  [[noreturn]] void serve_and_leave(int socket, Slot& slot) const;
+  [[noreturn]] void serve_and_leave(int socket, Slot& slot, EndedNotes* ended) const;
 
   const std::span<const Listener> listeners_;
   const ServeOptions serve_options_;

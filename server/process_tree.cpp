@@ -65,7 +65,7 @@ Role role_of(const Options& options) {
   return passes_connections(options) ? Role::passed_worker : Role::worker;
 }
 
-void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
+void run_process(const ProcessContext& context, SlotTable* slots) {
   switch (context.options.mode) {
     case Mode::fork:
       return run_acceptor(context, *slots);
@@ -164,7 +164,7 @@ void ProcessTree::spawn(unsigned count) {
 
 void ProcessTree::occupy(Seat& seat) {
   try {
-    if (keeps_slots()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
+    if (keeps_slots()) seat.slots = std::make_unique<SlotTable>(child_limit());
     start_process(seat);
   } catch (const std::exception& error) {  // no process, no memory
     seat.process.reset();
@@ -175,7 +175,7 @@ void ProcessTree::occupy(Seat& seat) {
                kind_of(seat), error.what());
     return;
   }
-  if (seat.slots) seat.slots->memory().keep_from_children();  // from all but this one
+  if (seat.slots) seat.slots->keep_from_children();  // from all but this one
   seat.pid = *seat.process->pid();
   seat.retiring = false;
   seat.evict_at = sys::Deadline::never();
@@ -244,8 +244,13 @@ void ProcessTree::close_book(Seat& seat) {
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
                         .booked = half_reaped,
-                        .slots = std::move(seat.slots)});
-    adopt_sources(orphans_.back());
+                        .slots = std::move(seat.slots),
+                        .slot_of = {}});
+    Orphans& orphans = orphans_.back();
+    orphans.slots->visit_used(~std::uint64_t{0}, [&orphans](Slot& slot) {
+      orphans.slot_of[slot.pid.load(std::memory_order_relaxed)] = &slot;
+    });
+    adopt_sources(orphans);
     reap_orphans();
   } else {
     closed_.crashed += book.active();
@@ -321,9 +326,7 @@ void ProcessTree::reap_orphans() {
         closed_.crashed += orphans.open;
         write_lost_connections(orphans.open, orphans.slots->all(), AccessRole::child);
         closed_.reaped += orphans.unreaped;
-        for (const Slot& slot : orphans.slots->all()) {
-          if (slot.state.load(std::memory_order_relaxed) != SlotState::free) forget_source(slot);
-        }
+        orphans.slots->visit_used(~std::uint64_t{0}, [this](Slot& slot) { forget_source(slot); });
         return true;
       } else {
         return false;
@@ -350,11 +353,10 @@ void ProcessTree::publish_adopted() {
 void ProcessTree::adopt_sources(const Orphans& orphans) {
   auto& sources = pages_->admission.sources;
   if (!sources) return;
-  for (const Slot& slot : orphans.slots->all()) {
-    if (slot.state.load(std::memory_order_relaxed) == SlotState::free) continue;
+  orphans.slots->visit_used(~std::uint64_t{0}, [&](const Slot& slot) {
     const Source source = counted_source(slot.peer, options_->admission.exempt);
     if (source != Source::uncounted) sources->table(seats_.size()).add(source);
-  }
+  });
 }
 
 void ProcessTree::forget_source(const Slot& slot) {
@@ -368,24 +370,34 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   const bool is_booked = exit.pid == orphans.booked;
   bool said_so = !has_single_use_workers(*options_);
   AccessEntry entry = describe_arrival({}, AccessRole::child, outcome_of(ending));
-  for (Slot& slot : orphans.slots->all()) {
-    if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
-    said_so = said_so || slot.state.load(std::memory_order_acquire) == SlotState::serving;
-    entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
-    forget_source(slot);
+  if (Slot* slot = slot_of(orphans, exit.pid)) {
+    said_so = said_so || slot->state.load(std::memory_order_acquire) == SlotState::serving;
+    entry = describe_connection(*slot, AccessRole::child, outcome_of(ending));
+    forget_source(*slot);
     if (!is_booked) {
-      closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
-      closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
+      closed_.bytes_in += believable_bytes(slot->meter.bytes_in.get());
+      closed_.bytes_out += believable_bytes(slot->meter.bytes_out.get());
     }
-    slot.state.store(SlotState::free, std::memory_order_relaxed);
-    slot.pid.store(0, std::memory_order_relaxed);
-    break;
+    slot->state.store(SlotState::free, std::memory_order_relaxed);
+    slot->pid.store(0, std::memory_order_relaxed);
   }
   if (!is_booked && had_client(exit.exitcode, said_so)) book_orphan(orphans, ending, entry);
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
     ++closed_.reaped;
   }
+}
+
+/// By the note of the adoption; whoever was just being forked then has said since where it serves.
+Slot* ProcessTree::slot_of(const Orphans& orphans, pid_t pid) {
+  const auto is_of = [pid](const Slot& slot) {
+    return slot.pid.load(std::memory_order_relaxed) == pid;
+  };
+  const auto noted = orphans.slot_of.find(pid);
+  if (noted != orphans.slot_of.end() && is_of(*noted->second)) return noted->second;
+  const auto all = orphans.slots->all();
+  const auto found = std::find_if(all.begin(), all.end(), is_of);
+  return found == all.end() ? nullptr : &*found;
 }
 
 void ProcessTree::book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry) {
@@ -536,7 +548,7 @@ ChildCounts ProcessTree::children() const {
 std::uint64_t ProcessTree::idle_children() const {
   if (!is_pool()) return 0;
   std::uint64_t idle = 0;
-  for_each_slot([&idle](const Slot& slot) {
+  visit_slots(~std::uint64_t{0}, [&idle](const Slot& slot) {
     idle += slot.state.load(std::memory_order_relaxed) == SlotState::idle;
   });
   return idle;
@@ -551,20 +563,40 @@ std::vector<std::uint64_t> ProcessTree::served_by_each() const {
   return served;
 }
 
-void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) const {
-  const auto visit_used = [&visit](const mp::RawArray<Slot>* slots) {
-    if (slots == nullptr) return;
-    for (const Slot& slot : slots->all()) {
-      // What is no state at all was written by a process gone wrong.
-      const SlotState state = slot.state.load(std::memory_order_acquire);
-      if (state == SlotState::serving || state == SlotState::idle) visit(slot);
+std::uint64_t ProcessTree::visit_slots(std::uint64_t most,
+                                       const std::function<void(const Slot&)>& visit) const {
+  std::uint64_t left = most;
+  std::uint64_t omitted = 0;
+  const auto show = [&](const Slot& slot) {
+    if (left == 0) {
+      ++omitted;
+      return;
     }
+    --left;
+    visit(slot);
   };
   for (const Seat& seat : seats_) {
-    visit_used(seat.slots.get());
-    if (seat.pid != 0 && !forks_children() && !seat.passes) visit(page_of(seat).slot);
+    if (seat.slots) omitted += seat.slots->visit_used(left, show);
+    if (seat.pid != 0 && !forks_children() && !seat.passes) show(page_of(seat).slot);
   }
-  for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
+  for (const Orphans& orphans : orphans_)
+    omitted += std::min(orphans.slots->visit_used(left, show), orphans.unreaped);
+  return omitted;
+}
+
+std::vector<AcceptorView> ProcessTree::acceptors() const {
+  std::vector<AcceptorView> views;
+  if (!forks_children()) return views;
+  for (const Seat& seat : seats_) {
+    if (seat.pid == 0) continue;
+    const BookTotals& book = book_of(seat);
+    views.push_back({.number = static_cast<unsigned>(index_of(seat) + 1),
+                     .pid = seat.pid,
+                     .accepted = book.accepted,
+                     .active = book.active(),
+                     .children = book.forked - book.reaped});
+  }
+  return views;
 }
 
 ConfinementStatus ProcessTree::confinement_status() const {
