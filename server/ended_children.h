@@ -31,7 +31,7 @@ class EndedChildren {
   /// Where many live, all of them are looked at for one part in so many of the time at most.
   static constexpr int share = 50;
   /// And for those who went unnoticed, as often as this.
-  static constexpr auto unnoticed = std::chrono::seconds(1);
+  static constexpr auto unnoticed = std::chrono::milliseconds(100);
 
   explicit EndedChildren(EndedNotes& notes) : notes_(notes) {}
 

@@ -56,6 +56,10 @@ class SlotTable {
   /// returns how many more are in use.
   std::uint64_t visit_used(std::uint64_t most, const std::function<void(Slot&)>& visit) const;
 
+  /// The list as it lies in memory, for tests that scribble over it: how many are in use, and in
+  /// every second word after that the next of them.
+  std::span<std::uint32_t> words() const { return {&links_[0].used, 2 * links_.size()}; }
+
   /// Children forked from now on have nothing of it.
   void keep_from_children();
   /// Children forked from now on do not have the list of those in use.
