@@ -27,6 +27,7 @@ std::optional<mp::Exit> EndedChildren::next(std::uint32_t children) {
   if (!heard_ && !look_again().passed()) return std::nullopt;
   if (children <= few) {
     const auto ended = mp::peek_ended();
+    hints_.clear();
     if (!ended) heard_ = owed_ = false;
     return ended;
   }

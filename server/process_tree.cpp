@@ -210,9 +210,22 @@ bool ProcessTree::take_ended(pid_t pid) {
     return true;
   }
   if (orphans_.empty()) return false;
+  if (take_orphan(pid)) return true;
   reap_orphans();
   const auto next = mp::peek_ended();
   return !next || next->pid != pid;
+}
+
+/// By its group, which the kernel tells also of one that has ended: a look through all who have
+/// been adopted costs more the more they are.
+bool ProcessTree::take_orphan(pid_t pid) {
+  const pid_t group = getpgid(pid);
+  const auto found = std::find_if(orphans_.begin(), orphans_.end(),
+                                  [group](const Orphans& o) { return o.group == group; });
+  if (found == orphans_.end()) return false;
+  if (const auto exit = mp::reap_one(pid).exit) on_orphan_end(*found, *exit);
+  found->unreaped == 0 ? reap_orphans() : publish_adopted();
+  return true;
 }
 
 void ProcessTree::reap() {
@@ -247,8 +260,9 @@ void ProcessTree::close_book(Seat& seat) {
                         .slots = std::move(seat.slots),
                         .slot_of = {}});
     Orphans& orphans = orphans_.back();
+    // Each once, also where the list of them was being changed: its pid is.
     orphans.slots->visit_used(~std::uint64_t{0}, [&orphans](Slot& slot) {
-      orphans.slot_of[slot.pid.load(std::memory_order_relaxed)] = &slot;
+      orphans.slot_of.emplace(slot.pid.load(std::memory_order_relaxed), &slot);
     });
     adopt_sources(orphans);
     reap_orphans();
@@ -326,7 +340,9 @@ void ProcessTree::reap_orphans() {
         closed_.crashed += orphans.open;
         write_lost_connections(orphans.open, orphans.slots->all(), AccessRole::child);
         closed_.reaped += orphans.unreaped;
-        orphans.slots->visit_used(~std::uint64_t{0}, [this](Slot& slot) { forget_source(slot); });
+        for (const auto& [pid, slot] : orphans.slot_of) {
+          if (slot->state.load(std::memory_order_relaxed) != SlotState::free) forget_source(*slot);
+        }
         return true;
       } else {
         return false;
@@ -336,9 +352,11 @@ void ProcessTree::reap_orphans() {
   publish_adopted();
 }
 
-/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
-/// to wait. Those who serve do not mind.
-void ProcessTree::dismiss_orphaned_spares() const {
+/// Who is left is the kernel's to say: a dead acceptor's books may have had more than there were.
+/// Whom it had forked ahead know of its death, and are told for those who were just about to wait;
+/// those who serve do not mind.
+void ProcessTree::look_after_orphans() {
+  if (!orphans_.empty()) reap_orphans();
   if (!has_single_use_workers(*options_)) return;
   for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
 }
@@ -353,10 +371,10 @@ void ProcessTree::publish_adopted() {
 void ProcessTree::adopt_sources(const Orphans& orphans) {
   auto& sources = pages_->admission.sources;
   if (!sources) return;
-  orphans.slots->visit_used(~std::uint64_t{0}, [&](const Slot& slot) {
-    const Source source = counted_source(slot.peer, options_->admission.exempt);
+  for (const auto& [pid, slot] : orphans.slot_of) {
+    const Source source = counted_source(slot->peer, options_->admission.exempt);
     if (source != Source::uncounted) sources->table(seats_.size()).add(source);
-  });
+  }
 }
 
 void ProcessTree::forget_source(const Slot& slot) {
@@ -414,7 +432,7 @@ void ProcessTree::book_orphan(Orphans& orphans, Ending ending, const AccessEntry
 
 void ProcessTree::maintain(unsigned taken) {
   taken_ = taken;
-  dismiss_orphaned_spares();
+  look_after_orphans();
   if (retired_) {
     // Again: a worker's may have come between its check and its wait.
     tell(SIGUSR1, 0);
@@ -469,7 +487,7 @@ bool ProcessTree::somebody_waits() const {
 
 void ProcessTree::maintain_drain(unsigned taken) {
   taken_ = taken;
-  dismiss_orphaned_spares();
+  look_after_orphans();
   empty_pipe();
   if (retired_ || !somebody_waits()) return;
   if (has_listeners_of_their_own(*options_)) return empty_own_queues();
@@ -515,6 +533,7 @@ void ProcessTree::kill_all() {
     kill(seat.pid, SIGKILL);  // it may not have made its group yet
   }
   for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGKILL);
+  look_after_orphans();
 }
 
 bool ProcessTree::empty() const {

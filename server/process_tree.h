@@ -175,8 +175,9 @@ class ProcessTree {
   void note_failure(const Seat& seat, const mp::Exit& exit);
   bool has_proved_itself(const Seat& seat) const;
   bool others_are_well(const Seat& dead) const;
+  bool take_orphan(pid_t pid);
   void reap_orphans();
-  void dismiss_orphaned_spares() const;
+  void look_after_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
   static Slot* slot_of(const Orphans& orphans, pid_t pid);
   void book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry);
