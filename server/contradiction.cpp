@@ -85,8 +85,8 @@ std::string find_contradiction_of_listeners(const Options& options) {
 std::string find_contradiction(const Options& options) {
   for (const std::string& wrong :
        {find_contradiction_of_accept(options), find_contradiction_of_acceptors(options),
-        find_contradiction_of_sizes(options.pool),
-        find_contradiction_of_lives(options), find_contradiction_of_admission(options.admission),
+        find_contradiction_of_sizes(options.pool), find_contradiction_of_lives(options),
+        find_contradiction_of_admission(options.admission),
         find_contradiction_of_listeners(options),
         find_contradiction(options.confinement, geteuid())}) {
     if (!wrong.empty()) return wrong;
