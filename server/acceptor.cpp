@@ -10,17 +10,20 @@
 #include <csignal>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "common/log/log.h"
 #include "common/mp/lean_parent.h"
 #include "common/mp/reap.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
+#include "server/accept_wait.h"
 #include "server/access_log.h"
 #include "server/backoff.h"
 #include "server/believed_book.h"
 #include "server/child_table.h"
 #include "server/connection_child.h"
+#include "server/ended_children.h"
 #include "server/gate.h"
 #include "server/pace.h"
 #include "server/shortage.h"
@@ -82,9 +85,17 @@ sys::Descriptor watch_signals() {
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
 
+std::string acceptor_title(const ProcessContext& context) {
+  if (has_single_use_workers(context.options)) return "acceptor, keeps workers ahead";
+  const std::string which = context.peers == 1 ? ""
+                                               : " " + std::to_string(context.page_index + 1) +
+                                                     " of " + std::to_string(context.peers);
+  return "acceptor" + which + ", one child per connection";
+}
+
 class Acceptor {
  public:
-  Acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots, const ConnectionChild& child)
+  Acceptor(const ProcessContext& context, SlotTable& slots, const ConnectionChild& child)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -92,12 +103,16 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        child_(child) {
+        ended_(slots.ended()),
+        child_(child),
+        several_(context.peers > 1),
+        signals_(watch_signals()) {
     if (has_single_use_workers(options_)) hear_alarms();
     if (forks_ahead(options_))
       spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
     keep_from_children(context);
-    signals_ = watch_signals();
+    wait_.emplace(listeners_, signals_.get(), spares_ ? spares_->fd() : -1,
+                  several_ ? AcceptWait::Acceptors::several : AcceptWait::Acceptors::one);
   }
 
   void run() {
@@ -118,6 +133,7 @@ class Acceptor {
   /// The books, and all that decides on admissions; the word of stress alone is for them.
   void keep_from_children(const ProcessContext& context) {
     if (gate_.counts_sources()) sources_.emplace(slots_.size()).memory().keep_from_children();
+    slots_.keep_list_from_children();
     context.pages.memory().keep_from_children();
     context.pages.admission.keep_from_children();
     for (const auto& elder : context.elders) {
@@ -147,36 +163,17 @@ class Acceptor {
   // --- Waiting
 
   void wait_for_events() {
-    std::array<pollfd, max_listeners + 2> entries;
-    std::size_t count = 0;
-    entries[count++] = {.fd = signals_.get(), .events = POLLIN, .revents = 0};
-    if (spares_) entries[count++] = {.fd = spares_->fd(), .events = POLLIN, .revents = 0};
-    const std::size_t first_listener = count;
     // Asked once: the answer may be another a moment later, and a wait for what has happened
     // already would have no end.
     const bool accepts = may_accept();
-    const Deadline deadline = wait_deadline(accepts);
-    if (accepts) {
-      for (const Listener& listener : listeners_) {
-        entries[count++] = {.fd = listener.fd(), .events = POLLIN, .revents = 0};
-      }
-    }
-    const int ready = sys::retry_on_interrupt(
-        [&] { return poll(entries.data(), count, deadline.poll_timeout_ms()); });
-    if (ready < 0) return wait_blindly();
-    signals_pending_ = entries[0].revents != 0;
-    clients_wait_ = std::any_of(entries.begin() + first_listener, entries.begin() + count,
-                                [](const pollfd& e) { return e.revents != 0; });
-  }
-
-  /// poll refuses more descriptors than RLIMIT_NOFILE allows (EINVAL), also such as are open.
-  void wait_blindly() {
-    poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
-    signals_pending_ = clients_wait_ = true;
+    const AcceptWait::Heard heard = wait_->wait(accepts, wait_deadline(accepts));
+    if (heard.nothing_asked) poll(nullptr, 0, static_cast<int>(Shortage::pause.count()));
+    signals_pending_ = heard.signals || heard.nothing_asked;
+    clients_wait_ = heard.clients || heard.nothing_asked;
   }
 
   Deadline wait_deadline(bool accepts) {
-    Deadline deadline = shortage_.until();
+    Deadline deadline = earlier(shortage_.until(), ended_.look_again());
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     if (spares_) deadline = earlier(deadline, spares_deadline());
     if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
@@ -195,20 +192,24 @@ class Acceptor {
     const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
     for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof infos[0];
          ++i) {
-      handle_signal(static_cast<int>(infos[i].ssi_signo));
+      const auto number = static_cast<int>(infos[i].ssi_signo);
+      if (number == SIGCHLD) {
+        ended_.signalled(static_cast<pid_t>(infos[i].ssi_pid));
+      } else {
+        handle_signal(number);
+      }
     }
   }
 
   void handle_signal(int number) {
     switch (number) {
-      case SIGCHLD:
-        children_ended_ = true;
-        break;
       case SIGTERM:
         draining_ = true;
         gate_.set_closing(Closing::draining);
         break;
       case SIGUSR1:
+        // Who was woken for a client woke nobody else for him.
+        if (several_ && !retired_) accept_connections();
         retired_ = true;
         if (spares_) dismiss_spares();
         break;
@@ -244,9 +245,7 @@ class Acceptor {
   /// A child is booked before it is reaped, and noted until it is both (scoreboard.h, Reaping):
   /// what it came to is not lost if we are killed in between.
   void reap_children() {
-    if (!children_ended_) return;
-    children_ended_ = false;
-    while (const auto ended = mp::peek_ended()) {
+    while (const auto ended = ended_.next(children_.size())) {
       page_.reaping.begin(ended->pid, book_);
       account_for(*ended);
       FORKECHO_MP_STEP("acceptor.reap.booked");
@@ -269,7 +268,7 @@ class Acceptor {
     if (had_client_of_ours(exit, said_so)) book_connection(slot, exit);
     slot.state.store(SlotState::free, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
-    children_.give_back(*slot_index);
+    give_back(*slot_index);
     gate_.ended(source_of_slot(*slot_index));
   }
 
@@ -380,12 +379,12 @@ class Acceptor {
   }
 
   void fork_child(AcceptedClient client) {
-    const std::uint32_t slot_index = children_.take_slot();
+    const std::uint32_t slot_index = take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, client.peer, SlotState::serving);
     if (sources_) (*sources_)[slot_index] = gate_.source();
     FORKECHO_MP_STEP("acceptor.fork.before");
-    const pid_t pid = child_.fork_for(client.socket.get(), slot);
+    const pid_t pid = child_.fork_for(client.socket.get(), slot, notes_for_child());
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
@@ -394,6 +393,21 @@ class Acceptor {
     if (spares_) pace_.came(1, entered(slot));
     enter_child(pid, slot_index);
     FORKECHO_MP_STEP("acceptor.fork.booked");
+  }
+
+  std::uint32_t take_slot() {
+    const std::uint32_t index = children_.take_slot();
+    slots_.use(index);
+    return index;
+  }
+  void give_back(std::uint32_t index) {
+    slots_.leave(index);
+    children_.give_back(index);
+  }
+
+  /// Where few children live, all of them are looked at when one has ended.
+  EndedNotes* notes_for_child() const {
+    return children_.size() < EndedChildren::few ? nullptr : &slots_.ended();
   }
 
   void enter_child(pid_t pid, std::uint32_t slot_index) {
@@ -422,7 +436,7 @@ class Acceptor {
     shortage_.begin("cannot fork a child for a connection", errno,
                     "it is closed, and the next wait in the queue");
     slot.state.store(SlotState::free, std::memory_order_relaxed);
-    children_.give_back(slot_index);
+    give_back(slot_index);
     gate_.ended(source_of_slot(slot_index));
     book_ending(
         page_,
@@ -443,7 +457,7 @@ class Acceptor {
   }
 
   void count_taken() {
-    const unsigned taken = spares_->collect(slots_);
+    const unsigned taken = spares_->collect(slots_.all());
     if (taken == 0) return;
     book_.accepted.add(taken);
     spares_backoff_.succeeded();
@@ -510,14 +524,14 @@ class Acceptor {
 
   /// Its place is claimed.
   void fork_spare() {
-    const std::uint32_t slot_index = children_.take_slot();
+    const std::uint32_t slot_index = take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, {}, SlotState::idle);
-    const pid_t pid = child_.fork_ahead(slot, spares_->fd());
+    const pid_t pid = child_.fork_ahead(slot, spares_->fd(), notes_for_child());
     if (pid < 0) {
       shortage_.begin("cannot fork a worker ahead", errno, "clients wait in the queue");
       slot.state.store(SlotState::free, std::memory_order_relaxed);
-      children_.give_back(slot_index);
+      give_back(slot_index);
       gate_.ended(Source::uncounted);
       return;
     }
@@ -529,15 +543,17 @@ class Acceptor {
   const std::span<const Listener> listeners_;
   ProcessPage& page_;
   Book& book_;
-  mp::RawArray<Slot>& slots_;
+  SlotTable& slots_;
   Gate gate_;
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
+  EndedChildren ended_;
   const ConnectionChild& child_;  // not with us, where children do not see it
-  sys::Descriptor signals_;
+  const bool several_;            // acceptors with the same listeners
+  const sys::Descriptor signals_;
+  std::optional<AcceptWait> wait_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;
-  bool children_ended_ = false;
   bool draining_ = false;
   bool finishing_ = false;
   bool retired_ = false;
@@ -558,10 +574,8 @@ class Acceptor {
 
 }  // namespace
 
-[[gnu::hot]] void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots) {
-  settle_in(context, has_single_use_workers(context.options)
-                         ? "acceptor, keeps workers ahead"
-                         : "acceptor, one child per connection");
+[[gnu::hot]] void run_acceptor(const ProcessContext& context, SlotTable& slots) {
+  settle_in(context, acceptor_title(context));
   const ConnectionChild child(context);
   mp::run_lean([&] {
     Acceptor acceptor(context, slots, child);

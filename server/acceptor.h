@@ -8,13 +8,13 @@
 // killed leaves its children serving; the supervisor adopts them.
 #pragma once
 
-#include "common/mp/raw_shared.h"
 #include "server/process_context.h"
+#include "server/slot_table.h"
 
 namespace forkecho::server {
 
 /// Runs until drained or told to end. `slots` is one line of the status page for each connection
 /// that may be active at once: slots.size() is this acceptor's limit.
-void run_acceptor(const ProcessContext& context, mp::RawArray<Slot>& slots);
+void run_acceptor(const ProcessContext& context, SlotTable& slots);
 
 }  // namespace forkecho::server

@@ -8,16 +8,14 @@ namespace forkecho::server {
 ChildTable::ChildTable(std::uint32_t capacity)
     : mask_(std::max(std::bit_ceil(capacity * 2), 2U) - 1),
       shift_(static_cast<unsigned>(std::countl_zero(mask_))),
-      free_count_(capacity),
       entries_(mask_ + std::size_t{1}),
       free_slots_(capacity) {
-  for (std::uint32_t i = 0; i < capacity; ++i) free_slots_[i] = capacity - 1 - i;
   entries_.memory().keep_from_children();
   free_slots_.memory().keep_from_children();
 }
 
 std::uint32_t ChildTable::take_slot() {
-  return free_slots_[--free_count_];
+  return free_count_ > 0 ? free_slots_[--free_count_] : fresh_++;
 }
 
 void ChildTable::give_back(std::uint32_t slot) {

@@ -49,7 +49,8 @@ class ChildTable {
   std::uint32_t mask_;
   unsigned shift_;
   std::uint32_t size_ = 0;
-  std::uint32_t free_count_;
+  std::uint32_t free_count_ = 0;
+  std::uint32_t fresh_ = 0;                 // from here on slots were never taken
   mp::RawArray<Entry> entries_;             // open addressing, linear probing, at most half full
   mp::RawArray<std::uint32_t> free_slots_;  // a stack
 };

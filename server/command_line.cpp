@@ -97,6 +97,12 @@ void add_accept(CLI::App& app, Texts& texts, Options& options) {
              "a queue of its own");
 }
 
+void add_acceptors(CLI::App& app, Options& options) {
+  app.add_option("--acceptors", options.acceptors, "Processes that accept, in fork mode")
+      ->check(CLI::Range(1U, max_acceptors))
+      ->default_str(std::to_string(default_acceptors(mp::cpu_count())));
+}
+
 void add_pool(CLI::App& app, Options& options) {
   app.add_option("--pool-start", options.pool.start, "Workers at the start (pool)")
       ->capture_default_str();
@@ -211,6 +217,7 @@ void add_daemon_options(CLI::App& app, Texts& texts, CommandLine& command,
   Options& options = command.options;
   add_listening(app, options);
   add_mode(app, texts, options);
+  add_acceptors(app, options);
   add_accept(app, texts, options);
   add_pool(app, options);
   add_limits(app, texts, options);
@@ -376,8 +383,11 @@ Pass parse_arguments(const std::vector<std::string>& arguments) {
   const CLI::App& verb = *app.get_subcommands().front();
   command.verb = verb_named(verb.get_name());
   command.arguments = arguments;
-  if (is_about_options(command.verb))
+  if (is_about_options(command.verb)) {
     fit_default_sizes(command.options.pool, verb, command.options.accept == Accept::reuseport);
+    if (command.options.mode == Mode::fork && verb.get_option("--acceptors")->count() == 0)
+      command.options.acceptors = default_acceptors(mp::cpu_count());
+  }
   take_stock(verb, pass);
   complete(command);
   pass.command = std::move(command);

@@ -85,37 +85,41 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   install_handlers();
 }
 
-[[gnu::hot]] pid_t ConnectionChild::fork_for(int socket, Slot& slot) const {
-  return mp::fork_onto(serving_stack(), begin_serving, const_cast<ConnectionChild*>(this), socket,
-                       &slot);
+[[gnu::hot]] pid_t ConnectionChild::fork_for(int socket, Slot& slot, EndedNotes* ended) const {
+  return mp::fork_onto(serving_stack(), begin_serving,
+                       {.self = this, .number = socket, .first = &slot, .second = ended});
 }
 
-[[gnu::hot]] void ConnectionChild::begin_serving(void* self, long socket, void* slot) {
-  static_cast<const ConnectionChild*>(self)->serve(static_cast<int>(socket),
-                                                   *static_cast<Slot*>(slot));
+[[gnu::hot]] void ConnectionChild::begin_serving(const void* self, long socket, void* slot,
+                                                 void* ended) {
+  static_cast<const ConnectionChild*>(self)->serve(
+      static_cast<int>(socket), *static_cast<Slot*>(slot), static_cast<EndedNotes*>(ended));
 }
 
-[[gnu::hot]] pid_t ConnectionChild::fork_ahead(Slot& slot, int announcements) const {
-  return mp::fork_onto(serving_stack(), begin_waiting, const_cast<ConnectionChild*>(this),
-                       announcements, &slot);
+[[gnu::hot]] pid_t ConnectionChild::fork_ahead(Slot& slot, int announcements,
+                                               EndedNotes* ended) const {
+  return mp::fork_onto(serving_stack(), begin_waiting,
+                       {.self = this, .number = announcements, .first = &slot, .second = ended});
 }
 
-[[gnu::hot]] void ConnectionChild::begin_waiting(void* self, long announcements, void* slot) {
-  static_cast<const ConnectionChild*>(self)->serve_next_client(*static_cast<Slot*>(slot),
-                                                               static_cast<int>(announcements));
+[[gnu::hot]] void ConnectionChild::begin_waiting(const void* self, long announcements, void* slot,
+                                                 void* ended) {
+  static_cast<const ConnectionChild*>(self)->serve_next_client(
+      *static_cast<Slot*>(slot), static_cast<int>(announcements), static_cast<EndedNotes*>(ended));
 }
 
-[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot) const {
+[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot, EndedNotes* ended) const {
   FORKECHO_MP_STEP("acceptor.child.born");
   begin(slot);
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
   mp::accept_signals();
-  serve_and_leave(socket, slot);
+  serve_and_leave(socket, slot, ended);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, int announcements) const {
+[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, int announcements,
+                                                     EndedNotes* ended) const {
   begin(slot);
   sys::set_process_title("forkechod: worker, idle");
   mp::accept_signals();
@@ -129,7 +133,7 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
-  serve_and_leave(client.socket.get(), slot);
+  serve_and_leave(client.socket.get(), slot, ended);
 }
 
 [[gnu::hot]] void ConnectionChild::begin(Slot& slot) const {
@@ -168,10 +172,12 @@ void ConnectionChild::wait_for_any() const {
   if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot) const {
+[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot,
+                                                   EndedNotes* ended) const {
   FORKECHO_MP_STEP("acceptor.child.ready");
   const Ending ending = serve_connection(socket, serve_options_, slot.meter);
   FORKECHO_MP_STEP("acceptor.child.served");
+  if (ended != nullptr) ended->add(slot.pid.load(std::memory_order_relaxed));
   leave(static_cast<int>(ending));
 }
 

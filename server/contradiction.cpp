@@ -42,6 +42,12 @@ std::string find_contradiction_of_accept(const Options& options) {
                                              : std::string();
 }
 
+std::string find_contradiction_of_acceptors(const Options& options) {
+  return options.acceptors == 1 || options.mode == Mode::fork
+             ? std::string()
+             : "--acceptors " + std::to_string(options.acceptors) + " concerns --mode fork only";
+}
+
 std::string find_contradiction_of_lives(const Options& options) {
   const std::uint64_t life = options.connections_per_worker_life;
   if (life > 0 && (options.mode == Mode::fork || options.mode == Mode::event))
@@ -78,8 +84,9 @@ std::string find_contradiction_of_listeners(const Options& options) {
 
 std::string find_contradiction(const Options& options) {
   for (const std::string& wrong :
-       {find_contradiction_of_accept(options), find_contradiction_of_sizes(options.pool),
-        find_contradiction_of_lives(options), find_contradiction_of_admission(options.admission),
+       {find_contradiction_of_accept(options), find_contradiction_of_acceptors(options),
+        find_contradiction_of_sizes(options.pool), find_contradiction_of_lives(options),
+        find_contradiction_of_admission(options.admission),
         find_contradiction_of_listeners(options),
         find_contradiction(options.confinement, geteuid())}) {
     if (!wrong.empty()) return wrong;

@@ -39,7 +39,7 @@ constexpr auto last_call_after = std::chrono::seconds(4);
 /// Slots of single connections, which the supervisor reads when this process was killed.
 class ConnectionSlots {
  public:
-  explicit ConnectionSlots(mp::RawArray<Slot>* slots) : slots_(slots) {}
+  explicit ConnectionSlots(SlotTable* slots) : slots_(slots) {}
 
   /// None where there are none, or none is left.
   Slot* take(const PeerAddress& peer) {
@@ -56,23 +56,29 @@ class ConnectionSlots {
     slot->meter.bytes_out.set(0);
     slot->connections.set(1);
     slot->enter(SlotState::serving);
+    slots_->use(index_of(*slot));
     return slot;
   }
   void give_back(Slot* slot) {
     if (slot == nullptr) return;
     slot->state.store(SlotState::free, std::memory_order_relaxed);
+    slots_->leave(index_of(*slot));
     free_.push_back(slot);
   }
 
  private:
-  mp::RawArray<Slot>* slots_;
+  std::uint32_t index_of(const Slot& slot) const {
+    return static_cast<std::uint32_t>(&slot - slots_->all().data());
+  }
+
+  SlotTable* slots_;
   std::size_t fresh_ = 0;
   std::vector<Slot*> free_;
 };
 
 class EventWorker {
  public:
-  EventWorker(const ProcessContext& context, mp::RawArray<Slot>* slots)
+  EventWorker(const ProcessContext& context, SlotTable* slots)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -385,7 +391,7 @@ class EventWorker {
 
 }  // namespace
 
-void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots) {
+void run_event_worker(const ProcessContext& context, SlotTable* slots) {
   settle_in(context, "event worker");
   EventWorker worker(context, slots);
   restrict_calls(context, Role::event_worker);

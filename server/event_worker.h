@@ -7,9 +7,10 @@
 #pragma once
 
 #include "server/process_context.h"
+#include "server/slot_table.h"
 
 namespace forkecho::server {
 
-void run_event_worker(const ProcessContext& context, mp::RawArray<Slot>* slots = nullptr);
+void run_event_worker(const ProcessContext& context, SlotTable* slots = nullptr);
 
 }  // namespace forkecho::server

@@ -192,8 +192,16 @@ ChildCounts Generations::children() const {
   return sum;
 }
 
-void Generations::for_each_slot(const std::function<void(const Slot&)>& visit) const {
-  for_each([&](const ProcessTree& tree) { tree.for_each_slot(visit); });
+std::uint64_t Generations::visit_slots(std::uint64_t most,
+                                       const std::function<void(const Slot&)>& visit) const {
+  std::uint64_t shown = 0;
+  std::uint64_t omitted = 0;
+  const auto count = [&](const Slot& slot) {
+    ++shown;
+    visit(slot);
+  };
+  for_each([&](const ProcessTree& tree) { omitted += tree.visit_slots(most - shown, count); });
+  return omitted;
 }
 
 void Generations::make_memory_read_only() {

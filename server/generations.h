@@ -71,7 +71,8 @@ class Generations {
   bool empty() const;
   BookTotals totals() const;
   ChildCounts children() const;
-  void for_each_slot(const std::function<void(const Slot&)>& visit) const;
+  std::uint64_t visit_slots(std::uint64_t most,
+                            const std::function<void(const Slot&)>& visit) const;
   void make_memory_read_only();
   bool is_busy() const;
   /// For what the supervisor tells all processes, or reads of them (admission_watch.h).

@@ -156,6 +156,22 @@ void write_queues(Writer& out, const Metrics& metrics) {
   each([](const AcceptQueue& queue) { return queue.limit; });
 }
 
+void write_acceptors(Writer& out, const Metrics& metrics) {
+  const std::size_t count = std::min(metrics.acceptor_count, metrics.acceptors.size());
+  if (count == 0) return;
+  const auto each = [&](auto figure) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const AcceptorMetrics& acceptor = metrics.acceptors[i];
+      out.sample("acceptor", std::to_string(acceptor.number), figure(acceptor));
+    }
+  };
+  out.family("forkecho_acceptor_accepted_total", "counter",
+             "Connections accepted by the acceptor in this place, since it was started.");
+  each([](const AcceptorMetrics& acceptor) { return acceptor.accepted; });
+  out.family("forkecho_acceptor_active", "gauge", "Connections of its children open now.");
+  each([](const AcceptorMetrics& acceptor) { return acceptor.active; });
+}
+
 void write_logs(Writer& out, const Metrics& metrics) {
   out.family("forkecho_log_lines_lost_total", "counter",
              "Lines that could not be written, to a full disk for one, by log.");
@@ -178,6 +194,12 @@ Metrics to_metrics(const Status& status) {
   }
   metrics.log_lost = status.log_lost;
   metrics.access_log_lost = status.access_log_lost;
+  metrics.acceptor_count = std::min(status.acceptors.size(), metrics.acceptors.size());
+  for (std::size_t i = 0; i < metrics.acceptor_count; ++i) {
+    const AcceptorView& acceptor = status.acceptors[i];
+    metrics.acceptors[i] = {
+        .number = acceptor.number, .accepted = acceptor.accepted, .active = acceptor.active};
+  }
   metrics.listener_count = std::min(status.listen.size(), metrics.listeners.size());
   for (std::size_t i = 0; i < metrics.listener_count; ++i) {
     ListenerMetrics& listener = metrics.listeners[i];
@@ -196,6 +218,7 @@ std::string to_text(const Metrics& metrics, double age_s) {
   write_children(out, metrics);
   write_fork_times(out, metrics.books.fork_times);
   write_queues(out, metrics);
+  write_acceptors(out, metrics);
   write_logs(out, metrics);
   return out.take();
 }

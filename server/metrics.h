@@ -28,6 +28,13 @@ struct ListenerMetrics {
   AcceptQueue queue;
 };
 
+/// One of the acceptors, by its place among them.
+struct AcceptorMetrics {
+  std::uint64_t number = 1;
+  std::uint64_t accepted = 0;
+  std::uint64_t active = 0;
+};
+
 /// Plain data, to lie in shared memory.
 struct Metrics {
   bool valid = false;  // something was published
@@ -42,6 +49,8 @@ struct Metrics {
   std::uint64_t log_lost = 0;
   std::uint64_t access_log_lost = 0;
   std::uint64_t exporters_started = 0;
+  std::size_t acceptor_count = 0;
+  std::array<AcceptorMetrics, max_acceptors> acceptors{};
   std::size_t listener_count = 0;
   std::array<ListenerMetrics, max_listeners> listeners{};
 };

@@ -85,6 +85,10 @@ PoolSizes default_pool_sizes(unsigned processors) {
           .max = 128 * processors};
 }
 
+unsigned default_acceptors([[maybe_unused]] unsigned processors) {
+  return 1;
+}
+
 std::string default_control_path() {
   if (geteuid() == 0) return "/run/forkecho/forkechod.sock";
   if (const char* runtime = std::getenv("XDG_RUNTIME_DIR");

@@ -54,6 +54,12 @@ struct PoolSizes {
 /// The defaults for a machine with `processors` (at least 1).
 PoolSizes default_pool_sizes(unsigned processors);
 
+/// As many acceptors as --acceptors may ask for.
+inline constexpr unsigned max_acceptors = 64;
+/// How many accepting processes fork mode has on a machine with `processors` (at least 1) when
+/// nobody says.
+unsigned default_acceptors(unsigned processors);
+
 /// Zero: off.
 struct Timeouts {
   sys::Duration first_byte{0};
@@ -99,6 +105,7 @@ struct Options {
   Mode mode = Mode::fork;
   PoolSizes pool{};
   Accept accept = Accept::shared;
+  unsigned acceptors = 1;  // 1 to max_acceptors; of fork mode
   int backlog = 4096;
   std::uint64_t connections_per_worker_life = 0;  // 0: no limit
   std::uint64_t life_jitter = 0;                  // a life is shortened by a random 0..life_jitter

@@ -20,8 +20,9 @@ namespace {
 std::size_t seat_count(const Options& options) {
   switch (options.mode) {
     case Mode::iterative:
-    case Mode::fork:
       return 1;
+    case Mode::fork:
+      return options.acceptors;
     case Mode::event:
       return mp::cpu_count();
     case Mode::pool:
@@ -64,7 +65,7 @@ Role role_of(const Options& options) {
   return passes_connections(options) ? Role::passed_worker : Role::worker;
 }
 
-void run_process(const ProcessContext& context, mp::RawArray<Slot>* slots) {
+void run_process(const ProcessContext& context, SlotTable* slots) {
   switch (context.options.mode) {
     case Mode::fork:
       return run_acceptor(context, *slots);
@@ -163,7 +164,7 @@ void ProcessTree::spawn(unsigned count) {
 
 void ProcessTree::occupy(Seat& seat) {
   try {
-    if (keeps_slots()) seat.slots = std::make_unique<mp::RawArray<Slot>>(child_limit());
+    if (keeps_slots()) seat.slots = std::make_unique<SlotTable>(child_limit());
     start_process(seat);
   } catch (const std::exception& error) {  // no process, no memory
     seat.process.reset();
@@ -174,7 +175,7 @@ void ProcessTree::occupy(Seat& seat) {
                kind_of(seat), error.what());
     return;
   }
-  if (seat.slots) seat.slots->memory().keep_from_children();  // from all but this one
+  if (seat.slots) seat.slots->keep_from_children();  // from all but this one
   seat.pid = *seat.process->pid();
   seat.retiring = false;
   seat.evict_at = sys::Deadline::never();
@@ -209,9 +210,22 @@ bool ProcessTree::take_ended(pid_t pid) {
     return true;
   }
   if (orphans_.empty()) return false;
+  if (take_orphan(pid)) return true;
   reap_orphans();
   const auto next = mp::peek_ended();
   return !next || next->pid != pid;
+}
+
+/// By its group, which the kernel tells also of one that has ended: a look through all who have
+/// been adopted costs more the more they are.
+bool ProcessTree::take_orphan(pid_t pid) {
+  const pid_t group = getpgid(pid);
+  const auto found = std::find_if(orphans_.begin(), orphans_.end(),
+                                  [group](const Orphans& o) { return o.group == group; });
+  if (found == orphans_.end()) return false;
+  if (const auto exit = mp::reap_one(pid).exit) on_orphan_end(*found, *exit);
+  found->unreaped == 0 ? reap_orphans() : publish_adopted();
+  return true;
 }
 
 void ProcessTree::reap() {
@@ -243,8 +257,14 @@ void ProcessTree::close_book(Seat& seat) {
                         .open = book.active(),
                         .unreaped = book.forked - book.reaped,
                         .booked = half_reaped,
-                        .slots = std::move(seat.slots)});
-    adopt_sources(orphans_.back());
+                        .slots = std::move(seat.slots),
+                        .slot_of = {}});
+    Orphans& orphans = orphans_.back();
+    // Each once, also where the list of them was being changed: its pid is.
+    orphans.slots->visit_used(~std::uint64_t{0}, [&orphans](Slot& slot) {
+      orphans.slot_of.emplace(slot.pid.load(std::memory_order_relaxed), &slot);
+    });
+    adopt_sources(orphans);
     reap_orphans();
   } else {
     closed_.crashed += book.active();
@@ -320,8 +340,8 @@ void ProcessTree::reap_orphans() {
         closed_.crashed += orphans.open;
         write_lost_connections(orphans.open, orphans.slots->all(), AccessRole::child);
         closed_.reaped += orphans.unreaped;
-        for (const Slot& slot : orphans.slots->all()) {
-          if (slot.state.load(std::memory_order_relaxed) != SlotState::free) forget_source(slot);
+        for (const auto& [pid, slot] : orphans.slot_of) {
+          if (slot->state.load(std::memory_order_relaxed) != SlotState::free) forget_source(*slot);
         }
         return true;
       } else {
@@ -332,9 +352,11 @@ void ProcessTree::reap_orphans() {
   publish_adopted();
 }
 
-/// Whom a dead acceptor had forked ahead: they know it, and this is for those who were just about
-/// to wait. Those who serve do not mind.
-void ProcessTree::dismiss_orphaned_spares() const {
+/// Who is left is the kernel's to say: a dead acceptor's books may have had more than there were.
+/// Whom it had forked ahead know of its death, and are told for those who were just about to wait;
+/// those who serve do not mind.
+void ProcessTree::look_after_orphans() {
+  if (!orphans_.empty()) reap_orphans();
   if (!has_single_use_workers(*options_)) return;
   for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGUSR1);
 }
@@ -349,9 +371,8 @@ void ProcessTree::publish_adopted() {
 void ProcessTree::adopt_sources(const Orphans& orphans) {
   auto& sources = pages_->admission.sources;
   if (!sources) return;
-  for (const Slot& slot : orphans.slots->all()) {
-    if (slot.state.load(std::memory_order_relaxed) == SlotState::free) continue;
-    const Source source = counted_source(slot.peer, options_->admission.exempt);
+  for (const auto& [pid, slot] : orphans.slot_of) {
+    const Source source = counted_source(slot->peer, options_->admission.exempt);
     if (source != Source::uncounted) sources->table(seats_.size()).add(source);
   }
 }
@@ -367,24 +388,34 @@ void ProcessTree::on_orphan_end(Orphans& orphans, const mp::Exit& exit) {
   const bool is_booked = exit.pid == orphans.booked;
   bool said_so = !has_single_use_workers(*options_);
   AccessEntry entry = describe_arrival({}, AccessRole::child, outcome_of(ending));
-  for (Slot& slot : orphans.slots->all()) {
-    if (slot.pid.load(std::memory_order_relaxed) != exit.pid) continue;
-    said_so = said_so || slot.state.load(std::memory_order_acquire) == SlotState::serving;
-    entry = describe_connection(slot, AccessRole::child, outcome_of(ending));
-    forget_source(slot);
+  if (Slot* slot = slot_of(orphans, exit.pid)) {
+    said_so = said_so || slot->state.load(std::memory_order_acquire) == SlotState::serving;
+    entry = describe_connection(*slot, AccessRole::child, outcome_of(ending));
+    forget_source(*slot);
     if (!is_booked) {
-      closed_.bytes_in += believable_bytes(slot.meter.bytes_in.get());
-      closed_.bytes_out += believable_bytes(slot.meter.bytes_out.get());
+      closed_.bytes_in += believable_bytes(slot->meter.bytes_in.get());
+      closed_.bytes_out += believable_bytes(slot->meter.bytes_out.get());
     }
-    slot.state.store(SlotState::free, std::memory_order_relaxed);
-    slot.pid.store(0, std::memory_order_relaxed);
-    break;
+    slot->state.store(SlotState::free, std::memory_order_relaxed);
+    slot->pid.store(0, std::memory_order_relaxed);
   }
   if (!is_booked && had_client(exit.exitcode, said_so)) book_orphan(orphans, ending, entry);
   if (orphans.unreaped > 0) {
     --orphans.unreaped;
     ++closed_.reaped;
   }
+}
+
+/// By the note of the adoption; whoever was just being forked then has said since where it serves.
+Slot* ProcessTree::slot_of(const Orphans& orphans, pid_t pid) {
+  const auto is_of = [pid](const Slot& slot) {
+    return slot.pid.load(std::memory_order_relaxed) == pid;
+  };
+  const auto noted = orphans.slot_of.find(pid);
+  if (noted != orphans.slot_of.end() && is_of(*noted->second)) return noted->second;
+  const auto all = orphans.slots->all();
+  const auto found = std::find_if(all.begin(), all.end(), is_of);
+  return found == all.end() ? nullptr : &*found;
 }
 
 void ProcessTree::book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry) {
@@ -401,7 +432,7 @@ void ProcessTree::book_orphan(Orphans& orphans, Ending ending, const AccessEntry
 
 void ProcessTree::maintain(unsigned taken) {
   taken_ = taken;
-  dismiss_orphaned_spares();
+  look_after_orphans();
   if (retired_) {
     // Again: a worker's may have come between its check and its wait.
     tell(SIGUSR1, 0);
@@ -456,7 +487,7 @@ bool ProcessTree::somebody_waits() const {
 
 void ProcessTree::maintain_drain(unsigned taken) {
   taken_ = taken;
-  dismiss_orphaned_spares();
+  look_after_orphans();
   empty_pipe();
   if (retired_ || !somebody_waits()) return;
   if (has_listeners_of_their_own(*options_)) return empty_own_queues();
@@ -502,6 +533,7 @@ void ProcessTree::kill_all() {
     kill(seat.pid, SIGKILL);  // it may not have made its group yet
   }
   for (const Orphans& orphans : orphans_) kill(-orphans.group, SIGKILL);
+  look_after_orphans();
 }
 
 bool ProcessTree::empty() const {
@@ -535,7 +567,7 @@ ChildCounts ProcessTree::children() const {
 std::uint64_t ProcessTree::idle_children() const {
   if (!is_pool()) return 0;
   std::uint64_t idle = 0;
-  for_each_slot([&idle](const Slot& slot) {
+  visit_slots(~std::uint64_t{0}, [&idle](const Slot& slot) {
     idle += slot.state.load(std::memory_order_relaxed) == SlotState::idle;
   });
   return idle;
@@ -550,20 +582,40 @@ std::vector<std::uint64_t> ProcessTree::served_by_each() const {
   return served;
 }
 
-void ProcessTree::for_each_slot(const std::function<void(const Slot&)>& visit) const {
-  const auto visit_used = [&visit](const mp::RawArray<Slot>* slots) {
-    if (slots == nullptr) return;
-    for (const Slot& slot : slots->all()) {
-      // What is no state at all was written by a process gone wrong.
-      const SlotState state = slot.state.load(std::memory_order_acquire);
-      if (state == SlotState::serving || state == SlotState::idle) visit(slot);
+std::uint64_t ProcessTree::visit_slots(std::uint64_t most,
+                                       const std::function<void(const Slot&)>& visit) const {
+  std::uint64_t left = most;
+  std::uint64_t omitted = 0;
+  const auto show = [&](const Slot& slot) {
+    if (left == 0) {
+      ++omitted;
+      return;
     }
+    --left;
+    visit(slot);
   };
   for (const Seat& seat : seats_) {
-    visit_used(seat.slots.get());
-    if (seat.pid != 0 && !forks_children() && !seat.passes) visit(page_of(seat).slot);
+    if (seat.slots) omitted += seat.slots->visit_used(left, show);
+    if (seat.pid != 0 && !forks_children() && !seat.passes) show(page_of(seat).slot);
   }
-  for (const Orphans& orphans : orphans_) visit_used(orphans.slots.get());
+  for (const Orphans& orphans : orphans_)
+    omitted += std::min(orphans.slots->visit_used(left, show), orphans.unreaped);
+  return omitted;
+}
+
+std::vector<AcceptorView> ProcessTree::acceptors() const {
+  std::vector<AcceptorView> views;
+  if (!forks_children()) return views;
+  for (const Seat& seat : seats_) {
+    if (seat.pid == 0) continue;
+    const BookTotals& book = book_of(seat);
+    views.push_back({.number = static_cast<unsigned>(index_of(seat) + 1),
+                     .pid = seat.pid,
+                     .accepted = book.accepted,
+                     .active = book.active(),
+                     .children = book.forked - book.reaped});
+  }
+  return views;
 }
 
 ConfinementStatus ProcessTree::confinement_status() const {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "common/mp/process.h"
@@ -30,6 +31,7 @@
 #include "server/options.h"
 #include "server/pool_policy.h"
 #include "server/scoreboard.h"
+#include "server/slot_table.h"
 #include "server/stall_watch.h"
 
 namespace forkecho::server {
@@ -40,6 +42,15 @@ struct ChildCounts {
   std::uint64_t reaped = 0;
   std::uint64_t idle = 0;
   std::uint64_t busy = 0;
+};
+
+/// What `status` shows of an acceptor. Its figures are those since it was started.
+struct AcceptorView {
+  unsigned number = 1;  // of its place, from 1: whoever replaces it has the same
+  pid_t pid = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t active = 0;
+  std::uint64_t children = 0;  // not reaped yet
 };
 
 class ProcessTree {
@@ -93,8 +104,11 @@ class ProcessTree {
   int grown() const { return grown_; }
   /// Connections that each living worker has taken; empty where a process serves only one.
   std::vector<std::uint64_t> served_by_each() const;
-  /// Calls `visit` for each slot in use.
-  void for_each_slot(const std::function<void(const Slot&)>& visit) const;
+  /// Calls `visit` for at most `most` slots in use; returns how many more are in use.
+  std::uint64_t visit_slots(std::uint64_t most,
+                            const std::function<void(const Slot&)>& visit) const;
+  /// The acceptors who are there, and whom they serve.
+  std::vector<AcceptorView> acceptors() const;
   /// For a process that serves nobody: it can no longer write what is shared with this tree's.
   void make_memory_read_only();
   /// False while nothing happens: then a tick may come later.
@@ -118,8 +132,8 @@ class ProcessTree {
     bool passes = false;  // for the acceptor of --accept passing, which serves nobody
     sys::Deadline evict_at = sys::Deadline::never();  // leaves by then, or is killed
     sys::Clock::time_point started{};
-    std::unique_ptr<mp::RawArray<Slot>> slots;  // an acceptor's
-    mutable BelievedBook book;                  // of its page: looking is believing
+    std::unique_ptr<SlotTable> slots;  // an acceptor's
+    mutable BelievedBook book;         // of its page: looking is believing
   };
   /// The children of an acceptor that has died.
   struct Orphans {
@@ -127,7 +141,9 @@ class ProcessTree {
     std::uint64_t open;      // connections not accounted for yet
     std::uint64_t unreaped;  // children not reaped yet
     pid_t booked;            // one of them that its acceptor has booked; 0: none
-    std::unique_ptr<mp::RawArray<Slot>> slots;
+    std::unique_ptr<SlotTable> slots;
+    /// Where each serves, as the slots said when they were adopted.
+    std::unordered_map<pid_t, Slot*> slot_of;
   };
 
   bool is_pool() const { return options_->mode == Mode::pool; }
@@ -159,9 +175,11 @@ class ProcessTree {
   void note_failure(const Seat& seat, const mp::Exit& exit);
   bool has_proved_itself(const Seat& seat) const;
   bool others_are_well(const Seat& dead) const;
+  bool take_orphan(pid_t pid);
   void reap_orphans();
-  void dismiss_orphaned_spares() const;
+  void look_after_orphans();
   void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
+  static Slot* slot_of(const Orphans& orphans, pid_t pid);
   void book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry);
   pid_t settle_reaping(const Reaping& reaping, const BookTotals& book);
   void publish_adopted();

@@ -44,7 +44,7 @@ bool Spares::remove(pid_t pid) {
   return false;
 }
 
-unsigned Spares::collect(const mp::RawArray<Slot>& slots) {
+unsigned Spares::collect(std::span<const Slot> slots) {
   std::uint64_t announced = 0;
   if (read(announcements_.get(), &announced, sizeof announced) < 0) return 0;
   unsigned taken = 0;

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 
 #include "common/mp/raw_shared.h"
 #include "common/sys/descriptor.h"
@@ -35,7 +36,7 @@ class Spares {
   /// False when `pid` is none: its client was counted.
   bool remove(pid_t pid);
   /// How many have announced themselves since; they are spares no more. No wait.
-  unsigned collect(const mp::RawArray<Slot>& slots);
+  unsigned collect(std::span<const Slot> slots);
   void for_each_pid(const std::function<void(pid_t)>& visit) const;
 
   /// How many to fork now, where there are `children`, and whether one should leave.

@@ -95,6 +95,17 @@ ordered_json to_json(const std::vector<GenerationView>& generations) {
   return list;
 }
 
+ordered_json to_json(const std::vector<AcceptorView>& acceptors) {
+  ordered_json list = ordered_json::array();
+  for (const AcceptorView& acceptor : acceptors) {
+    list.push_back({{"number", acceptor.number},
+                    {"pid", acceptor.pid},
+                    {"connections", {{"accepted", acceptor.accepted}, {"active", acceptor.active}}},
+                    {"children", acceptor.children}});
+  }
+  return list;
+}
+
 ordered_json metrics(const Status& status) {
   if (status.metrics.empty()) return nullptr;
   return {{"listen", status.metrics}, {"pid", status.exporter}};
@@ -158,6 +169,7 @@ ordered_json to_json(const Status& status) {
           {"fork_time", to_json(status.books.fork_times)},
           {"accept_queues", accept_queues(status)},
           {"log", {{"lost", status.log_lost}, {"access_lost", status.access_log_lost}}},
+          {"acceptors", to_json(status.acceptors)},
           {"pool", to_json(status.pool)},
           {"workers", to_json(status.workers)},
           {"generations", to_json(status.generations)},

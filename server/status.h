@@ -46,6 +46,7 @@ struct Status {
   BookTotals books;
   ChildCounts children;
   ConfinementStatus confinement = {};
+  std::vector<AcceptorView> acceptors = {};  // of the current generation; where they fork children
   std::optional<PoolStatus> pool = {};
   std::optional<Fairness> workers = {};  // empty where a process serves one connection
   std::vector<GenerationView> generations = {};

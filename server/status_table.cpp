@@ -162,6 +162,21 @@ std::string confinement(const ordered_json& status) {
   return line;
 }
 
+/// A line for each, where there are several.
+std::string acceptors(const ordered_json& status) {
+  const ordered_json& all = part(status, "acceptors");
+  if (all.size() < 2) return "";
+  std::string lines;
+  for (const auto& acceptor : all) {
+    const ordered_json& connections = part(acceptor, "connections");
+    if (!lines.empty()) lines += fmt::format("\n{:<11} ", "");
+    lines += fmt::format("{}: {} active, {} accepted", number(acceptor, "pid"),
+                         with_thousands(number(connections, "active")),
+                         with_thousands(number(connections, "accepted")));
+  }
+  return lines;
+}
+
 std::string pool(const ordered_json& status) {
   const ordered_json& pool = part(status, "pool");
   if (pool.empty()) return "";
@@ -264,10 +279,10 @@ std::string to_table(const ordered_json& status) {
   return heading(status) + "\n" + figures(status) +
          named("refused", those_that_happened(part(connections, "refused"))) +
          named("timed out", those_that_happened(part(connections, "timed_out"))) +
-         named("pool", pool(status)) + named("workers", fairness(status)) +
-         named("fork", fork_times(status)) + named("generations", generations(status)) +
-         named("confinement", confinement(status)) + named("lost lines", lost_lines(status)) +
-         listeners(status) + slot_lines(status);
+         named("acceptors", acceptors(status)) + named("pool", pool(status)) +
+         named("workers", fairness(status)) + named("fork", fork_times(status)) +
+         named("generations", generations(status)) + named("confinement", confinement(status)) +
+         named("lost lines", lost_lines(status)) + listeners(status) + slot_lines(status);
 }
 
 std::string rates_line(const ordered_json& before, const ordered_json& now) {

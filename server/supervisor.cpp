@@ -645,6 +645,7 @@ class Supervisor {
       status.accept_queues.push_back(accept_queue_at(i));
     }
     status.pool = pool_status();
+    status.acceptors = generations_.current().acceptors();
     if (const auto served = generations_.current().served_by_each(); !served.empty())
       status.workers = fairness_of(served);
     return status;
@@ -653,13 +654,9 @@ class Supervisor {
   Status status() {
     const auto now = Clock::now();
     Status status = figures();
-    generations_.for_each_slot([&](const Slot& slot) {
-      if (status.slots.size() < generations_.options().status_slots) {
-        status.slots.push_back(read_slot(slot, now));
-      } else {
-        ++status.slots_omitted;
-      }
-    });
+    status.slots_omitted = generations_.visit_slots(
+        generations_.options().status_slots,
+        [&](const Slot& slot) { status.slots.push_back(read_slot(slot, now)); });
     return status;
   }
 

@@ -161,6 +161,9 @@ Rules to_have_children(const FilterTerms& terms) {
       {"waitid"},
       {"wait4"},
       {"read"},  // the signalfd
+      // One of several acceptors waits so (accept_wait.h).
+      {"epoll_wait"},
+      {"epoll_pwait"},
       {"prctl", {equals(0, PR_SET_PDEATHSIG)}},
       {"setitimer", {equals(0, ITIMER_REAL)}},  // bounds an accept
   };

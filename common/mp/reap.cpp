@@ -67,6 +67,15 @@ std::optional<Exit> peek_ended() {
   return Exit{info.si_pid, exitcode_in(info)};
 }
 
+Reaped peek_one(pid_t pid) {
+  siginfo_t info{};
+  const int result = sys::retry_on_interrupt(
+      [&] { return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT); });
+  if (result == -1) return {.exit = std::nullopt, .none_left = true, .delivered = false};
+  if (info.si_pid == 0) return {};
+  return {.exit = Exit{info.si_pid, exitcode_in(info)}, .none_left = false, .delivered = false};
+}
+
 std::optional<pid_t> take_stopped() {
   siginfo_t info{};
   const int result =

@@ -43,6 +43,10 @@ Reaped reap_group(pid_t group);
 /// Some child that has ended, left unreaped; empty when there is none. Who wants to note how it
 /// ended before its pid can be another's looks here first, and then calls reap_one.
 std::optional<Exit> peek_ended();
+/// The same of child `pid` alone, at a cost that does not grow with the number of children, as a
+/// look at all of them does (measured: 30 ns for each that lives). none_left when it is no child of
+/// the caller, or no longer.
+Reaped peek_one(pid_t pid);
 /// The pid of some child that was stopped by a signal (SIGSTOP, SIGTTIN ...) since it was last told
 /// of; empty when there is none.
 std::optional<pid_t> take_stopped();

@@ -133,6 +133,45 @@ TEST(ForkAcceptorKilled, ConnectionsServedByItsChildrenGoOn) {
   EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
 }
 
+/// Each in its turn, and then all at once: the others go on, and so does whom it served.
+TEST(ForkAcceptorKilled, OneOfSeveralLeavesTheOthersAndItsChildrenServing) {
+  DaemonUnderTest daemon(mode_named("fork_acceptors"));
+  std::vector<TestClient> clients;
+  const auto all_go_on = [&] {
+    for (TestClient& client : clients) ASSERT_EQ(client.ask("after").data, "AFTER");
+    clients.emplace_back(daemon.target());
+    ASSERT_EQ(clients.back().ask("new").data, "NEW");
+  };
+  for (int i = 0; i < 9; ++i) all_go_on();
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto acceptors = daemon.accepting_processes();
+    ASSERT_EQ(acceptors.size(), 3U);
+    const std::size_t first = i % 3;
+    const std::size_t last = i < 3 ? first : 2;
+    for (std::size_t j = first; j <= last; ++j) kill(acceptors[j], SIGKILL);
+    all_go_on();
+    ASSERT_TRUE(eventually(patience(), [&] {
+      const auto now = daemon.accepting_processes();
+      const auto is_dead = [&](std::size_t j) {
+        return std::count(now.begin(), now.end(), acceptors[j]) == 0;
+      };
+      return now.size() == 3 && is_dead(first) && is_dead(last);
+    })) << daemon.log();
+    all_go_on();
+  }
+  EXPECT_TRUE(daemon.wait_for_active(clients.size()));
+  EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().busy == clients.size(); }));
+  EXPECT_EQ(daemon.status()["slots"].size(), clients.size());
+  const std::size_t served = clients.size();
+  clients.clear();
+  const auto books = daemon.books_at_rest();
+  ASSERT_TRUE(books);
+  EXPECT_EQ(books->served, served);
+  EXPECT_EQ(books->crashed, 0U);
+  EXPECT_TRUE(books->balance()) << testing::PrintToString(*books);
+  EXPECT_EQ(daemon.stop(), 0) << daemon.log();
+}
+
 /// The supervisor's death must reach also those whose acceptor died before it.
 TEST(ForkAcceptorKilled, ChildrenThatItLeftDieWithTheSupervisor) {
   DaemonUnderTest daemon(mode_named("fork"));

@@ -39,10 +39,12 @@ std::string name_of_step(const testing::TestParamInfo<KillStep>& info) {
 }
 
 const std::vector<std::string> all{
-    "fork", "pool", "pool_lock", "pool_passing", "pool_reuseport", "pool_single_use", "event"};
+    "fork",           "fork_acceptors",  "pool", "pool_lock", "pool_passing",
+    "pool_reuseport", "pool_single_use", "event"};
 const std::vector<std::string> workers{"pool", "pool_lock", "pool_passing", "pool_reuseport"};
 /// Whoever accepts there reaps children.
-const std::vector<std::string> acceptors{"fork", "pool_single_use"};
+const std::vector<std::string> acceptors{"fork", "fork_acceptors", "pool_single_use"};
+const std::vector<std::string> forking{"fork", "fork_acceptors"};
 
 const std::vector<KillStep> supervisor_steps{
     {"process.start.flushed", StepAction::kill_supervisor, all, false, false},
@@ -50,12 +52,12 @@ const std::vector<KillStep> supervisor_steps{
     {"process.child.born", StepAction::kill_supervisor, all, false, false},
     {"process.child.ready", StepAction::kill_supervisor, all, false, false},
     {"process.child.bound", StepAction::kill_supervisor, all, false, false},
-    {"acceptor.accept.taken", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.fork.before", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.fork.after", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.fork.booked", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.child.born", StepAction::kill_supervisor, {"fork"}},
-    {"acceptor.child.ready", StepAction::kill_supervisor, {"fork"}},
+    {"acceptor.accept.taken", StepAction::kill_supervisor, forking},
+    {"acceptor.fork.before", StepAction::kill_supervisor, forking},
+    {"acceptor.fork.after", StepAction::kill_supervisor, forking},
+    {"acceptor.fork.booked", StepAction::kill_supervisor, forking},
+    {"acceptor.child.born", StepAction::kill_supervisor, forking},
+    {"acceptor.child.ready", StepAction::kill_supervisor, forking},
     {"acceptor.child.served", StepAction::kill_supervisor, acceptors},
     {"acceptor.reap.found", StepAction::kill_supervisor, acceptors},
     {"acceptor.reap.booked", StepAction::kill_supervisor, acceptors},
@@ -81,7 +83,8 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
     const ModeUnderTest& mode =
         mode_named(GetParam().modes[static_cast<std::size_t>(round) % GetParam().modes.size()]);
     // One acceptor is started, and an event worker for each processor.
-    const bool starts_many = mode.is_pool() && !mode.has_acceptor();
+    const bool starts_many =
+        mode.name == "fork_acceptors" || (mode.is_pool() && !mode.has_acceptor());
     const bool comes_often = GetParam().needs_a_client || starts_many;
     steps.order({.step = GetParam().step,
                  .action = GetParam().action,
@@ -110,19 +113,19 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
 }
 
 const std::vector<KillStep> acceptor_steps{
-    {"acceptor.accept.taken", StepAction::kill_self, {"fork"}, true},
-    {"acceptor.accept.booked", StepAction::kill_self, {"fork"}, true},
-    {"acceptor.fork.before", StepAction::kill_self, {"fork"}, true},
-    {"acceptor.fork.after", StepAction::kill_self, {"fork"}},
-    {"acceptor.fork.booked", StepAction::kill_self, {"fork"}},
+    {"acceptor.accept.taken", StepAction::kill_self, forking, true},
+    {"acceptor.accept.booked", StepAction::kill_self, forking, true},
+    {"acceptor.fork.before", StepAction::kill_self, forking, true},
+    {"acceptor.fork.after", StepAction::kill_self, forking},
+    {"acceptor.fork.booked", StepAction::kill_self, forking},
     {"acceptor.reap.found", StepAction::kill_self, acceptors},
     {"acceptor.reap.booked", StepAction::kill_self, acceptors},
     {"acceptor.reap.done", StepAction::kill_self, acceptors},
     // The acceptor is somewhere else meanwhile: perhaps where it has just accepted the next.
-    {"acceptor.child.born", StepAction::kill_parent, {"fork"}, true},
-    {"process.child.bound", StepAction::kill_parent, {"fork"}, true},
-    {"acceptor.child.ready", StepAction::kill_parent, {"fork"}, true},
-    {"acceptor.child.served", StepAction::kill_parent, {"fork"}, true},
+    {"acceptor.child.born", StepAction::kill_parent, forking, true},
+    {"process.child.bound", StepAction::kill_parent, forking, true},
+    {"acceptor.child.ready", StepAction::kill_parent, forking, true},
+    {"acceptor.child.served", StepAction::kill_parent, forking, true},
     {"spare.accept.taken", StepAction::kill_self, {"pool_single_use"}, true},
     {"spare.accept.told", StepAction::kill_self, {"pool_single_use"}, true},
     {"worker.accept.taken", StepAction::kill_self, workers, true},

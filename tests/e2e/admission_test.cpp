@@ -321,9 +321,9 @@ TEST_P(Stress, SilentClientsAreGivenLessTimeUntilThereIsRoomAgain) {
 
 /// A function, since the modes are made before main, and in no order.
 auto several_at_once() {
-  return testing::Values(mode_named("fork"), mode_named("pool"), mode_named("pool_lock"),
-                         mode_named("pool_passing"), mode_named("pool_single_use"),
-                         mode_named("event"));
+  return testing::Values(mode_named("fork"), mode_named("fork_acceptors"), mode_named("pool"),
+                         mode_named("pool_lock"), mode_named("pool_passing"),
+                         mode_named("pool_single_use"), mode_named("event"));
 }
 INSTANTIATE_TEST_SUITE_P(Modes, Limits, several_at_once(), name_of_mode);
 INSTANTIATE_TEST_SUITE_P(Modes, Rate, testing::ValuesIn(all_modes), name_of_mode);

@@ -177,13 +177,14 @@ std::string name_of_signals(const testing::TestParamInfo<Impatience::ParamType>&
 
 INSTANTIATE_TEST_SUITE_P(Modes, Drain, testing::ValuesIn(all_modes), name_of_mode);
 INSTANTIATE_TEST_SUITE_P(Modes, DrainAsAnOrdinaryUser,
-                         testing::Values(mode_named("fork"), mode_named("pool"),
-                                         mode_named("event")),
+                         testing::Values(mode_named("fork"), mode_named("fork_acceptors"),
+                                         mode_named("pool"), mode_named("event")),
                          name_of_mode);
 INSTANTIATE_TEST_SUITE_P(
     Signals, Impatience,
     testing::Combine(testing::Values(mode_named("iterative"), mode_named("fork"),
-                                     mode_named("pool"), mode_named("event")),
+                                     mode_named("fork_acceptors"), mode_named("pool"),
+                                     mode_named("event")),
                      testing::Values(TwoSignals{SIGTERM, SIGTERM}, TwoSignals{SIGINT, SIGINT},
                                      TwoSignals{0, SIGQUIT})),
     name_of_signals);

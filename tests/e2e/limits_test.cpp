@@ -72,8 +72,9 @@ TEST_P(Full, RefuseEndsTheNextConnectionAndCountsIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Full,
-                         testing::Values(mode_named("fork"), mode_named("pool"),
-                                         mode_named("pool_single_use"), mode_named("event")),
+                         testing::Values(mode_named("fork"), mode_named("fork_acceptors"),
+                                         mode_named("pool"), mode_named("pool_single_use"),
+                                         mode_named("event")),
                          name_of_mode);
 
 class IdleTimeout : public testing::TestWithParam<ModeUnderTest> {};
@@ -117,7 +118,8 @@ TEST_P(IdleTimeout, LeavesAloneWhoeverSpeaks) {
 
 INSTANTIATE_TEST_SUITE_P(Modes, IdleTimeout,
                          testing::Values(mode_named("iterative"), mode_named("fork"),
-                                         mode_named("pool"), mode_named("event")),
+                                         mode_named("fork_acceptors"), mode_named("pool"),
+                                         mode_named("event")),
                          name_of_mode);
 
 }  // namespace

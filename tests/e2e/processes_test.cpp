@@ -92,7 +92,8 @@ TEST_P(Processes, LeaveNoZombieOlderThanATenthOfASecond) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Processes,
-                         testing::Values(mode_named("fork"), mode_named("pool_single_use")),
+                         testing::Values(mode_named("fork"), mode_named("fork_acceptors"),
+                                         mode_named("pool_single_use")),
                          name_of_mode);
 
 std::vector<std::string> titles_below(const DaemonUnderTest& daemon) {

@@ -57,8 +57,9 @@ DaemonUnderTest::Options activated(const std::vector<int>& sockets,
 
 class ActivatedInEveryMode : public testing::TestWithParam<ModeUnderTest> {};
 INSTANTIATE_TEST_SUITE_P(Modes, ActivatedInEveryMode,
-                         testing::Values(mode_named("fork"), mode_named("pool"),
-                                         mode_named("iterative"), mode_named("event")),
+                         testing::Values(mode_named("fork"), mode_named("fork_acceptors"),
+                                         mode_named("pool"), mode_named("iterative"),
+                                         mode_named("event")),
                          name_of_mode);
 
 TEST_P(ActivatedInEveryMode, StopsAndStartsLoseNobody) {

@@ -136,8 +136,9 @@ BooksSeen all_books_in(std::string log) {
 
 class UpgradeInEveryMode : public testing::TestWithParam<ModeUnderTest> {};
 INSTANTIATE_TEST_SUITE_P(Upgrade, UpgradeInEveryMode,
-                         testing::Values(mode_named("fork"), mode_named("pool"),
-                                         mode_named("pool_single_use"), mode_named("event")),
+                         testing::Values(mode_named("fork"), mode_named("fork_acceptors"),
+                                         mode_named("pool"), mode_named("pool_single_use"),
+                                         mode_named("event")),
                          name_of_mode);
 
 TEST_P(UpgradeInEveryMode, NoClientNotices) {

@@ -22,10 +22,9 @@ class AcceptorProcess : public ServingProcess {
  public:
   explicit AcceptorProcess(std::uint32_t limit = 100, Options options = {},
                            const std::vector<std::string>& addresses = {"127.0.0.1:0"})
-      : AcceptorProcess(std::make_shared<mp::RawArray<Slot>>(limit), std::move(options),
-                        addresses) {}
+      : AcceptorProcess(std::make_shared<SlotTable>(limit), std::move(options), addresses) {}
 
-  mp::RawArray<Slot>& slots() { return *slots_; }
+  SlotTable& slots() { return *slots_; }
   std::vector<pid_t> children() { return tests::children_of(pid()); }
   std::size_t slots_in_use() {
     return static_cast<std::size_t>(
@@ -34,13 +33,13 @@ class AcceptorProcess : public ServingProcess {
   }
 
  private:
-  AcceptorProcess(std::shared_ptr<mp::RawArray<Slot>> slots, Options options,
+  AcceptorProcess(std::shared_ptr<SlotTable> slots, Options options,
                   const std::vector<std::string>& addresses)
       : ServingProcess(
             std::move(options), Blocking::no,
             [slots](const ProcessContext& context) { run_acceptor(context, *slots); }, addresses),
         slots_(slots) {}
-  std::shared_ptr<mp::RawArray<Slot>> slots_;
+  std::shared_ptr<SlotTable> slots_;
 };
 
 TEST(Acceptor, EachConnectionHasAChildOfItsOwnThatIsReaped) {
@@ -155,7 +154,7 @@ TEST(Acceptor, WhenFullItMayRefuse) {
 
 TEST(Acceptor, AForkThatFailsCostsOneClientAndNobodyElse) {
   if (geteuid() != 0) GTEST_SKIP() << "needs another user, whose processes can be limited";
-  auto slots = std::make_shared<mp::RawArray<Slot>>(10);
+  auto slots = std::make_shared<SlotTable>(10);
   ServingProcess acceptor({}, Blocking::no, [slots](const ProcessContext& context) {
     const rlimit none{.rlim_cur = 0, .rlim_max = 0};
     if (setrlimit(RLIMIT_NPROC, &none) != 0 || setuid(65533) != 0) mp::leave(3);

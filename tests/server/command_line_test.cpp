@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/mp/cpu_count.h"
 #include "server/listener.h"
 #include "tests/support/temp_dir.h"
 
@@ -47,6 +48,7 @@ TEST(CommandLine, TheDefaultsAreThoseOfTheContract) {
   EXPECT_EQ(options.listen, std::vector<std::string>{"127.0.0.1:9001"});
   EXPECT_EQ(options.mode, Mode::fork);
   EXPECT_EQ(options.backlog, 4096);
+  EXPECT_EQ(options.acceptors, default_acceptors(mp::cpu_count()));
   EXPECT_EQ(options.max_connections, 10000U);
   EXPECT_EQ(options.when_full, WhenFull::wait);
   EXPECT_EQ(options.timeouts.first_byte, 0s);
@@ -86,6 +88,9 @@ TEST(CommandLine, EachOptionSetsItsOwn) {
             (std::vector<std::string>{"[::1]:7", "unix:/x"}));
   EXPECT_EQ(options_of({"--mode", "event"}).mode, Mode::event);
   EXPECT_EQ(options_of({"--backlog", "7"}).backlog, 7);
+  EXPECT_EQ(options_of({"--acceptors", "3"}).acceptors, 3U);
+  EXPECT_EQ(options_of({"--acceptors", "64"}).acceptors, max_acceptors);
+  EXPECT_EQ(options_of({"--mode", "pool", "--acceptors", "1"}).acceptors, 1U);
   EXPECT_EQ(options_of({"--pool-start", "6"}).pool.start, 6U);
   EXPECT_EQ(options_of({"--pool-min-spare", "2"}).pool.min_spare, 2U);
   EXPECT_EQ(options_of({"--pool-max-spare", "200"}).pool.max_spare, 200U);
@@ -188,6 +193,12 @@ TEST(CommandLine, BadArgumentsAreAnsweredWithOneLine) {
            {{"run", "--mode", "pool", "--life-jitter", "1"}, "--life-jitter"},
            {{"run", "--mode", "fork", "--connections-per-worker-life", "5"},
             "--connections-per-worker-life concerns --mode pool and iterative only"},
+           {{"run", "--acceptors", "0"}, "--acceptors"},
+           {{"run", "--acceptors", "65"}, "--acceptors"},
+           {{"run", "--acceptors", "-1"}, "--acceptors"},
+           {{"run", "--acceptors", "two"}, "--acceptors"},
+           {{"run", "--mode", "pool", "--acceptors", "2"},
+            "--acceptors 2 concerns --mode fork only"},
            {{"run", "--accept", "turns"}, "'turns' is not one of shared, lock, passing, reuseport"},
            {{"run", "--accept", "lock"}, "--accept lock concerns --mode pool only"},
            {{"run", "--mode", "event", "--accept", "reuseport"},
@@ -384,6 +395,8 @@ TEST_F(ConfigurationFile, MistakesInItAreToldByLine) {
            {"mode = [fork, pool]\n", ":1: --mode"},
            {"backlog = 0\n", ":1: --backlog"},
            {"backlog = many\n", ":1: --backlog"},
+           {"acceptors = 0\n", ":1: --acceptors"},
+           {"mode = event\nacceptors = 3\n", "--acceptors 3 concerns --mode fork only"},
            {"idle-timeout = \"\"\n", ":1: --idle-timeout"},
            {"idle-timeout = -5s\n", ":1: --idle-timeout: '-5s'"},
            {"listen = nonsense\n", ":1: 'nonsense'"},

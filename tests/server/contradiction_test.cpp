@@ -47,6 +47,20 @@ TEST(FindContradiction, WhoAcceptsIsForThePool) {
   }
 }
 
+TEST(FindContradiction, SeveralAcceptorsAreForForkMode) {
+  Options options;
+  options.pool = default_pool_sizes(1);
+  options.acceptors = 2;
+  EXPECT_EQ(find_contradiction(options), "");
+  for (const Mode mode : {Mode::iterative, Mode::pool, Mode::event}) {
+    options.mode = mode;
+    options.acceptors = 2;
+    EXPECT_EQ(find_contradiction(options), "--acceptors 2 concerns --mode fork only");
+    options.acceptors = 1;
+    EXPECT_EQ(find_contradiction(options), "");
+  }
+}
+
 TEST(FindContradiction, AQueueForEachWorker) {
   EXPECT_EQ(find_contradiction(options_with_own_queues()), "");
 

@@ -27,6 +27,8 @@ Metrics example() {
                           .bytes_in = 1000,
                           .bytes_out = 18446744073709551615U},
                 .children = {.forked = 9, .reaped = 4, .idle = 3, .busy = 2},
+                .acceptors = {{.number = 1, .pid = 901, .accepted = 60, .active = 20},
+                              {.number = 3, .pid = 903, .accepted = 40, .active = 2}},
                 .generations = {{.number = 3}, {.number = 2, .draining = true}},
                 .accept_queues = {AcceptQueue{.length = 7, .limit = 4096}, std::nullopt},
                 .log_lost = 13,
@@ -53,6 +55,9 @@ TEST(Metrics, HaveEveryFigure) {
                            "forkecho_exporters_started_total 2",
                            "forkecho_connections_accepted_total 100",
                            "forkecho_connections_active 22",
+                           "forkecho_acceptor_accepted_total{acceptor=\"1\"} 60",
+                           "forkecho_acceptor_accepted_total{acceptor=\"3\"} 40",
+                           "forkecho_acceptor_active{acceptor=\"3\"} 2",
                            "forkecho_connections_ended_total{outcome=\"served\"} 1",
                            "forkecho_connections_ended_total{outcome=\"refused\"} 14",
                            "forkecho_connections_ended_total{outcome=\"timed_out\"} 40",
@@ -110,7 +115,7 @@ TEST(Metrics, EveryFamilyIsDescribedOnceBeforeItsSamples) {
     if (name.starts_with("forkecho_fork_duration_seconds")) name = "forkecho_fork_duration_seconds";
     EXPECT_TRUE(described.contains(name)) << line;
   }
-  EXPECT_EQ(described.size(), 21U);
+  EXPECT_EQ(described.size(), 23U);
 }
 
 TEST(Metrics, HoldAsManyListenersAsThereCanBe) {

@@ -204,8 +204,11 @@ TEST(ProcessTree, ChildrenOfADeadAcceptorAreAdoptedAndBookedByTheirOwnEnd) {
   for (const sys::Descriptor& client : clients)
     EXPECT_EQ(tests::echo(client.get(), "adopted"), "ADOPTED");
   int slots = 0;
-  tree->for_each_slot([&](const Slot& slot) { slots += slot.state.load() == SlotState::serving; });
+  const auto count = [&](const Slot& slot) { slots += slot.state.load() == SlotState::serving; };
+  EXPECT_EQ(tree->visit_slots(100, count), 0U);
   EXPECT_EQ(slots, 4);
+  EXPECT_EQ(tree->visit_slots(3, count), 1U);
+  EXPECT_EQ(slots, 4 + 3);
 
   kill(children[0], SIGKILL);
   EXPECT_TRUE(tree.until([&] { return tree->totals().crashed == 1; }));
@@ -337,6 +340,51 @@ TEST(ProcessTree, AFullPoolMayRefuse) {
   refused.reset();
   EXPECT_TRUE(tree.until([&] { return tree->totals().refused[0] == 1; }));
   for (const sys::Descriptor& client : clients) EXPECT_EQ(tests::echo(client.get(), "x"), "X");
+}
+
+TEST(ProcessTree, ThereAreAsManyAcceptorsAsAskedForAndADeadOneIsReplaced) {
+  Options options = options_of(Mode::fork);
+  options.acceptors = 3;
+  Tree tree(options);
+  EXPECT_TRUE(tree.until([&] { return tree->acceptors().size() == 3; }));
+  connected_clients(tree, 1);
+  EXPECT_TRUE(tree.until([&] { return tree->totals().served == 1; }));
+  for (std::size_t i = 0; i < 3; ++i) {
+    const pid_t victim = tree->acceptors().at(i).pid;
+    kill(victim, SIGKILL);
+    EXPECT_TRUE(tree.until([&] {
+      const auto now = tree->acceptors();
+      return now.size() == 3 && now.at(i).pid != victim;
+    }));
+    EXPECT_EQ(tree->acceptors().at(i).number, i + 1);
+    connected_clients(tree, 1);
+  }
+  EXPECT_TRUE(tree.until([&] { return tree->totals().served == 4 && tree.balances(); }));
+}
+
+/// With clients that are adopted, and that were forked for by different acceptors.
+TEST(ProcessTree, TheLimitHoldsOverAllAcceptorsAndWhoTheyLeft) {
+  Options options = options_of(Mode::fork);
+  options.acceptors = 4;
+  options.max_connections = 5;
+  Tree tree(options);
+  std::vector<sys::Descriptor> clients = connected_clients(tree, 3);
+  for (const AcceptorView& acceptor : tree->acceptors()) kill(acceptor.pid, SIGKILL);
+  for (int i = 0; i < 6; ++i) {
+    clients.push_back(tree.connect());
+    ASSERT_TRUE(tests::send_all(clients.back().get(), "x"));
+  }
+  EXPECT_TRUE(tree.until([&] { return tree->totals().active() == 5; }));
+  const auto end = sys::Deadline::after(100ms);
+  while (!end.passed()) {
+    tree.tick();
+    ASSERT_LE(tree->totals().active(), 5U);
+  }
+  std::uint64_t theirs = 0;
+  for (const AcceptorView& acceptor : tree->acceptors()) theirs += acceptor.active;
+  EXPECT_EQ(theirs, 2U) << "and three are adopted";
+  clients.clear();
+  EXPECT_TRUE(tree.until([&] { return tree->totals().served == 9 && tree.balances(); }));
 }
 
 TEST(ProcessTree, WorkersOfASingleUseAreReplacedForEachConnection) {

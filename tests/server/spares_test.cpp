@@ -38,10 +38,10 @@ TEST(Spares, WhoAnnouncedAClientIsNoneAnyMore) {
   }
   EXPECT_FALSE(tests::readable(spares.fd(), sys::Deadline::immediately()));
   slots[1].enter(SlotState::serving);
-  EXPECT_EQ(spares.collect(slots), 0U) << "not announced";
+  EXPECT_EQ(spares.collect(slots.all()), 0U) << "not announced";
   Spares::announce(spares.fd());
   EXPECT_TRUE(tests::readable(spares.fd(), sys::Deadline::immediately()));
-  EXPECT_EQ(spares.collect(slots), 1U);
+  EXPECT_EQ(spares.collect(slots.all()), 1U);
   EXPECT_FALSE(tests::readable(spares.fd(), sys::Deadline::immediately()));
   EXPECT_EQ(spares.idle(), 2U);
   EXPECT_FALSE(spares.remove(101));

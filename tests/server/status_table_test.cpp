@@ -24,6 +24,9 @@ ordered_json example() {
       "fork_failed": 11, "crashed": 12},
     "bytes": {"in": 1000, "out": 204800},
     "children": {"forked": 9, "reaped": 4, "idle": 3, "busy": 2},
+    "acceptors": [
+      {"number": 1, "pid": 901, "connections": {"accepted": 1000, "active": 20}, "children": 21},
+      {"number": 2, "pid": 902, "connections": {"accepted": 40, "active": 2}, "children": 2}],
     "generations": [{"number": 3, "state": "current", "connections": {"active": 20}},
                     {"number": 2, "state": "draining", "connections": {"active": 2}}],
     "fork_time": {"count": 100, "sum_s": 0.0085, "buckets": [
@@ -54,16 +57,27 @@ std::vector<std::string> lines_of(const std::string& text) {
 TEST(StatusTable, ShowsTheFigures) {
   const std::string table = to_table(example());
   for (const char* expected :
-       {"0.1.0", "815", "mode fork", "running", "up 12 s", "1,234,567", "1,234,545",
-        "refused     full 2, per source 3\n", "timed out   first byte 6\n",
+       {"0.1.0",
+        "815",
+        "mode fork",
+        "running",
+        "up 12 s",
+        "1,234,567",
+        "1,234,545",
+        "refused     full 2, per source 3\n",
+        "timed out   first byte 6\n",
         "fork        85 us on average, 50 % within 80 us, 99 % within 160 us\n",
+        "acceptors   901: 20 active, 1,000 accepted\n            902: 2 active, 40 accepted\n",
         "pool        accept lock, idle 2 to 5, at most 9, -1 by TTIN and TTOU\n",
         "workers     3 living, each took 4 to 8,000 connections, fairness 0.900\n",
         "generations 3 current (20 open), 2 draining (2 open)\n",
         "confinement sandbox strict, user nobody, group nogroup, chroot /empty\n"
         "            capabilities none, system calls 33\n",
-        "lost lines  5 of the log, 0 of the access log could not be written\n", "1.0 KiB",
-        "200 KiB", "10.0.0.7:5\n", "and 6 more (see --slots)\n"}) {
+        "lost lines  5 of the log, 0 of the access log could not be written\n",
+        "1.0 KiB",
+        "200 KiB",
+        "10.0.0.7:5\n",
+        "and 6 more (see --slots)\n"}) {
     EXPECT_THAT(table, HasSubstr(expected));
   }
   EXPECT_EQ(table.back(), '\n');

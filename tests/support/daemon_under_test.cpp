@@ -62,6 +62,7 @@ const std::vector<ModeUnderTest>& modes() {
   static const std::vector<ModeUnderTest> table{
       {.name = "iterative", .arguments = {"--mode", "iterative"}},
       {.name = "fork", .arguments = {"--mode", "fork"}},
+      {.name = "fork_acceptors", .arguments = {"--mode", "fork", "--acceptors", "3"}},
       {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
       {.name = "pool_lock",
        .arguments = Arguments{"--mode", "pool", "--accept", "lock"} + roomy_pool},

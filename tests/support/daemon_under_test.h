@@ -21,7 +21,7 @@ struct ModeUnderTest {
   std::string name;
   Arguments arguments;
   bool is_event() const { return name == "event"; }
-  bool is_fork() const { return name == "fork"; }
+  bool is_fork() const { return name.starts_with("fork"); }
   bool is_iterative() const { return name == "iterative"; }
   bool is_pool() const { return name.starts_with("pool"); }
   /// An acceptor forks a child for each connection, or ahead of it.

@@ -25,47 +25,50 @@ void* stack_top() {
   return stack.data() + stack.size();
 }
 
-pid_t fork_onto_stack(ForkedFunction function, long first = 0, void* second = nullptr) {
-  return fork_onto(stack_top(), function, nullptr, first, second);
+pid_t fork_onto_stack(ForkedFunction function, ForkedArguments arguments = {}) {
+  return fork_onto(stack_top(), function, arguments);
 }
 
 struct Seen {
   std::atomic<pid_t> pid;
   std::atomic<std::uintptr_t> self;
-  std::atomic<long> first;
+  std::atomic<long> number;
+  std::atomic<std::uintptr_t> second;
   std::atomic<std::uintptr_t> local;
 };
 
 TEST(ForkOnto, TheChildIsToldWhatItIsFor) {
   const RawValue<Seen> seen;
-  int self = 0;
-  const pid_t child = fork_onto(
-      stack_top(),
-      [](void* told_self, long first, void* second) {
-        Seen& report = *static_cast<Seen*>(second);
+  const int self = 0;
+  int second = 0;
+  const pid_t child = fork_onto_stack(
+      [](const void* told_self, long number, void* first, void* told_second) {
+        Seen& report = *static_cast<Seen*>(first);
         report.pid = getpid();
         report.self = reinterpret_cast<std::uintptr_t>(told_self);
-        report.first = first;
+        report.number = number;
+        report.second = reinterpret_cast<std::uintptr_t>(told_second);
         _exit(5);
       },
-      &self, -3'000'000'000, &*seen);
+      {.self = &self, .number = -3'000'000'000, .first = &*seen, .second = &second});
   ASSERT_GT(child, 0);
   EXPECT_EQ(tests::exitcode_of(child), 5);
   EXPECT_EQ(seen->pid, child);
   EXPECT_EQ(seen->self, reinterpret_cast<std::uintptr_t>(&self));
-  EXPECT_EQ(seen->first, -3'000'000'000);
+  EXPECT_EQ(seen->number, -3'000'000'000);
+  EXPECT_EQ(seen->second, reinterpret_cast<std::uintptr_t>(&second));
 }
 
 TEST(ForkOnto, TheChildIsOnTheGivenStackAlignedAsTheAbiWants) {
   if (!has_own_stack) GTEST_SKIP() << "fork_onto is _Fork in this build";
   const RawValue<Seen> seen;
   const pid_t child = fork_onto_stack(
-      [](void*, long, void* second) {
+      [](const void*, long, void* first, void*) {
         alignas(16) volatile char local[16] = {};
-        static_cast<Seen*>(second)->local = reinterpret_cast<std::uintptr_t>(&local[0]);
+        static_cast<Seen*>(first)->local = reinterpret_cast<std::uintptr_t>(&local[0]);
         _exit(0);
       },
-      0, &*seen);
+      {.first = &*seen});
   EXPECT_EQ(tests::exitcode_of(child), 0);
   EXPECT_GT(seen->local, reinterpret_cast<std::uintptr_t>(stack.data()));
   EXPECT_LT(seen->local, reinterpret_cast<std::uintptr_t>(stack_top()));
@@ -74,7 +77,7 @@ TEST(ForkOnto, TheChildIsOnTheGivenStackAlignedAsTheAbiWants) {
 
 TEST(ForkOnto, TheCallersMemoryIsItsOwn) {
   stack.fill('p');
-  const pid_t child = fork_onto_stack([](void*, long, void*) {
+  const pid_t child = fork_onto_stack([](const void*, long, void*, void*) {
     stack[0] = 'c';
     _exit(stack[1] == 'p' ? 0 : 1);
   });
@@ -95,7 +98,7 @@ TEST(ForkOnto, TheChildHasTheCallersMaskAndHandlers) {
   sigemptyset(&blocked);
   sigaddset(&blocked, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
-  const pid_t child = fork_onto_stack([](void*, long, void*) {
+  const pid_t child = fork_onto_stack([](const void*, long, void*, void*) {
     kill(getpid(), SIGUSR1);
     if (handled != 0) _exit(1);
     sigset_t none;
@@ -110,7 +113,7 @@ TEST(ForkOnto, TheChildHasTheCallersMaskAndHandlers) {
 }
 
 TEST(ForkOnto, AnAbortEndsTheChildAlone) {
-  const pid_t child = fork_onto_stack([](void*, long, void*) {
+  const pid_t child = fork_onto_stack([](const void*, long, void*, void*) {
     const rlimit none{.rlim_cur = 0, .rlim_max = 0};
     setrlimit(RLIMIT_CORE, &none);
     std::abort();
@@ -124,7 +127,8 @@ TEST(ForkOnto, ARefusalIsAResult) {
               const rlimit none{.rlim_cur = 0, .rlim_max = 0};
               setrlimit(RLIMIT_NPROC, &none);
               if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 2;
-              const pid_t child = fork_onto_stack([](void*, long, void*) { _exit(0); });
+              const pid_t child =
+                  fork_onto_stack([](const void*, long, void*, void*) { _exit(0); });
               return child == -1 && errno == EAGAIN ? 0 : 1;
             }),
             0);
@@ -133,7 +137,9 @@ TEST(ForkOnto, ARefusalIsAResult) {
 TEST(ForkOnto, AThousandLeaveNothing) {
   const auto before = tests::current_holdings();
   for (int i = 0; i < 1000; ++i) {
-    const pid_t child = fork_onto_stack([](void*, long first, void*) { _exit(static_cast<int>(first) % 100); }, i);
+    const pid_t child = fork_onto_stack(
+        [](const void*, long number, void*, void*) { _exit(static_cast<int>(number) % 100); },
+        {.number = i});
     ASSERT_EQ(tests::exitcode_of(child), i % 100);
   }
   EXPECT_EQ(tests::differences(before, tests::current_holdings()), "");

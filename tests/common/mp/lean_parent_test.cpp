@@ -23,14 +23,13 @@ alignas(16) std::array<char, 64 * 1024> stack;  // NOLINT: a child has its own c
 
 /// A child that reads what is at `place`, and ends with it.
 pid_t fork_reader(const volatile char* place) {
-  return fork_onto(
-      stack.data() + stack.size(),
-      [](void*, long, void* second) {
-        const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-        setrlimit(RLIMIT_CORE, &none);
-        _exit(*static_cast<const volatile char*>(second));
-      },
-      nullptr, 0, const_cast<char*>(place));
+  return fork_onto(stack.data() + stack.size(),
+                   [](const void*, long, void* first, void*) {
+                     const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+                     setrlimit(RLIMIT_CORE, &none);
+                     _exit(*static_cast<const volatile char*>(first));
+                   },
+                   {.first = const_cast<char*>(place)});
 }
 
 TEST(RunLean, RunsTheLoopOnAnotherStackAndComesBack) {
