@@ -4,8 +4,16 @@
 
 namespace forkecho::mp {
 
-#if defined(__x86_64__) && defined(__LP64__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
+// GCC's way to say that there is a sanitizer, and Clang's.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FORKECHO_SANITIZED_STACK 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FORKECHO_SANITIZED_STACK 1
+#endif
+#endif
+
+#if defined(__x86_64__) && defined(__LP64__) && !defined(FORKECHO_SANITIZED_STACK)
 #define FORKECHO_OWN_STACK 1
 inline constexpr bool has_own_stack = true;
 #else
