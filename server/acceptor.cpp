@@ -17,6 +17,7 @@
 #include "common/mp/reap.h"
 #include "common/mp/step.h"
 #include "common/sys/check_syscall.h"
+#include "common/sys/raw_syscall.h"
 #include "server/accept_wait.h"
 #include "server/access_log.h"
 #include "server/backoff.h"
@@ -36,6 +37,10 @@ using sys::Deadline;
 
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
+constexpr int signals_at_once = 16;
+constexpr std::size_t kernels_signal_set_bytes = 8;
+/// How many may be found that nobody told of before clients are looked for again.
+constexpr int looks_at_once = 16;
 /// So long after the drain timeout clients may wait for room; after that they are refused, so that
 /// they see an end before the daemon's own, at which they would be reset (supervisor.cpp,
 /// finish_patience).
@@ -76,11 +81,16 @@ class Alarm {
   }
 };
 
-sys::Descriptor watch_signals() {
-  sigset_t watched;
-  sigemptyset(&watched);
-  for (const int number : {SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
-    sigaddset(&watched, number);
+sigset_t watched_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int number :
+       {ended_signal(), SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
+    sigaddset(&signals, number);
+  return signals;
+}
+
+sys::Descriptor watch_signals(const sigset_t& watched) {
   return sys::Descriptor(
       sys::check_syscall(signalfd(-1, &watched, SFD_NONBLOCK | SFD_CLOEXEC), "signalfd"));
 }
@@ -103,10 +113,10 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        ended_(slots.ended()),
         child_(child),
         several_(context.peers > 1),
-        signals_(watch_signals()) {
+        watched_(watched_signals()),
+        signals_(watch_signals(watched_)) {
     if (has_single_use_workers(options_)) hear_alarms();
     if (forks_ahead(options_))
       spares_.emplace(options_.pool, context.grown, static_cast<std::uint32_t>(slots.size()));
@@ -121,7 +131,6 @@ class Acceptor {
       shortage_.refresh();
       wait_for_events();
       handle_signals();
-      if (spares_) count_taken();
       reap_children();
       if (retired_) shut_door();
       accept_connections();
@@ -173,7 +182,7 @@ class Acceptor {
   }
 
   Deadline wait_deadline(bool accepts) {
-    Deadline deadline = earlier(shortage_.until(), ended_.look_again());
+    Deadline deadline = earlier(shortage_.until(), next_look_at_all());
     if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
     if (spares_) deadline = earlier(deadline, spares_deadline());
     if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
@@ -187,22 +196,34 @@ class Acceptor {
     if (finishing_) tell_children(SIGTERM);
     if (last_call_.passed()) gate_.set_closing(Closing::last_call);
     if (leaving() && spares_) dismiss_spares();
-    if (!signals_pending_) return;
-    std::array<signalfd_siginfo, 16> infos;
-    const ssize_t bytes = read(signals_.get(), infos.data(), sizeof infos);
-    for (std::size_t i = 0; bytes > 0 && i < static_cast<std::size_t>(bytes) / sizeof infos[0];
-         ++i) {
-      const auto number = static_cast<int>(infos[i].ssi_signo);
-      if (number == SIGCHLD) {
-        ended_.signalled(static_cast<pid_t>(infos[i].ssi_pid));
+    if (signals_pending_) read_signals();
+  }
+
+  /// Some of them: whether there may be more. Not by read: it has no pid of those that tell of an
+  /// end, which a signalfd knows of SIGCHLD alone.
+  bool read_signals() {
+    const timespec at_once{};
+    for (int i = 0; i < signals_at_once; ++i) {
+      siginfo_t info;
+      // Silent: mostly the second finds nothing.
+      const auto number = static_cast<int>(sys::silent_syscall(
+          SYS_rt_sigtimedwait, &watched_, &info, &at_once, kernels_signal_set_bytes));
+      if (number < 0) return false;
+      if (const auto ended = exit_told_by(info)) {
+        ended_[ended_count_++] = *ended;
       } else {
         handle_signal(number);
       }
     }
+    return true;
   }
 
   void handle_signal(int number) {
+    looks_.something_happened();
     switch (number) {
+      case SIGCHLD:
+        looks_.at_once();
+        break;
       case SIGTERM:
         draining_ = true;
         gate_.set_closing(Closing::draining);
@@ -223,9 +244,11 @@ class Acceptor {
       case SIGTTOU:
         if (spares_) grow(number == SIGTTIN ? 1 : -1);
         break;
-      default:  // QUIT
+      case SIGQUIT:
         draining_ = door_closed_ = true;
         tell_children(SIGKILL);
+        break;
+      default:  // one that only a child sends, and that none has sent
         break;
     }
   }
@@ -242,17 +265,47 @@ class Acceptor {
 
   // --- Children that have ended
 
+  void reap_children() {
+    reap_told();
+    for (int i = 0; i < looks_at_once && next_look_at_all().passed(); ++i) look_at_all();
+  }
+
+  /// Those of whom a signal has told.
+  void reap_told() {
+    if (spares_) count_taken();
+    for (std::size_t i = 0; i < ended_count_; ++i) reap(ended_[i]);
+    ended_count_ = 0;
+  }
+
+  Deadline next_look_at_all() const {
+    return children_.size() > 0 ? looks_.next() : Deadline::never();
+  }
+
+  /// For one that no signal told of. The kernel sends it before anybody can see that the child has
+  /// ended; so it is here, or lost, once such a child is seen.
+  void look_at_all() {
+    const auto begun = sys::Clock::now();
+    const auto seen = mp::peek_ended();
+    if (seen) {
+      do {
+        reap_told();
+      } while (read_signals());
+      reap_told();
+      if (const auto untold = mp::peek_one(seen->pid).exit) reap(*untold);
+    }
+    looks_.looked(seen.has_value(), sys::Clock::now() - begun);
+  }
+
   /// A child is booked before it is reaped, and noted until it is both (scoreboard.h, Reaping):
   /// what it came to is not lost if we are killed in between.
-  void reap_children() {
-    while (const auto ended = ended_.next(children_.size())) {
-      page_.reaping.begin(ended->pid, book_);
-      account_for(*ended);
-      FORKECHO_MP_STEP("acceptor.reap.booked");
-      mp::reap_one(ended->pid);
-      FORKECHO_MP_STEP("acceptor.reap.done");
-      page_.reaping.end();
-    }
+  void reap(const mp::Exit& ended) {
+    page_.reaping.begin(ended.pid, book_);
+    account_for(ended);
+    FORKECHO_MP_STEP("acceptor.reap.booked");
+    mp::reap_one(ended.pid);
+    FORKECHO_MP_STEP("acceptor.reap.done");
+    page_.reaping.end();
+    looks_.something_happened();
   }
 
   void account_for(const mp::Exit& exit) {
@@ -384,7 +437,7 @@ class Acceptor {
     prepare(slot, client.peer, SlotState::serving);
     if (sources_) (*sources_)[slot_index] = gate_.source();
     FORKECHO_MP_STEP("acceptor.fork.before");
-    const pid_t pid = child_.fork_for(client.socket.get(), slot, notes_for_child());
+    const pid_t pid = child_.fork_for(client.socket.get(), slot);
     if (pid < 0) {
       fork_failed(std::move(client), slot, slot_index);
       return;
@@ -405,15 +458,11 @@ class Acceptor {
     children_.give_back(index);
   }
 
-  /// Where few children live, all of them are looked at when one has ended.
-  EndedNotes* notes_for_child() const {
-    return children_.size() < EndedChildren::few ? nullptr : &slots_.ended();
-  }
-
   void enter_child(pid_t pid, std::uint32_t slot_index) {
     Slot& slot = slots_[slot_index];
     const sys::Duration took = sys::Clock::now() - entered(slot);
     book_.forked.add(1);
+    looks_.something_happened();
     slot.pid.store(pid, std::memory_order_relaxed);
     children_.insert(pid, slot_index);
     page_.fork_times.record(took);
@@ -527,7 +576,7 @@ class Acceptor {
     const std::uint32_t slot_index = take_slot();
     Slot& slot = slots_[slot_index];
     prepare(slot, {}, SlotState::idle);
-    const pid_t pid = child_.fork_ahead(slot, spares_->fd(), notes_for_child());
+    const pid_t pid = child_.fork_ahead(slot, spares_->fd());
     if (pid < 0) {
       shortage_.begin("cannot fork a worker ahead", errno, "clients wait in the queue");
       slot.state.store(SlotState::free, std::memory_order_relaxed);
@@ -547,10 +596,13 @@ class Acceptor {
   Gate gate_;
   std::optional<mp::RawArray<Source>> sources_;  // by slot; private, as the table of children is
   ChildTable children_;
-  EndedChildren ended_;
+  std::array<mp::Exit, signals_at_once> ended_;  // told of, and not reaped
+  std::size_t ended_count_ = 0;
+  LooksAtAll looks_;
   const ConnectionChild& child_;  // not with us, where children do not see it
   const bool several_;            // acceptors with the same listeners
-  const sys::Descriptor signals_;
+  const sigset_t watched_;
+  const sys::Descriptor signals_;  // for the wait alone
   std::optional<AcceptWait> wait_;
   bool signals_pending_ = false;
   bool clients_wait_ = false;

@@ -14,6 +14,7 @@
 #include "common/sys/process_title.h"
 #include "common/sys/raw_syscall.h"
 #include "server/connection_title.h"
+#include "server/ended_children.h"
 #include "server/shortage.h"
 #include "server/spares.h"
 
@@ -85,41 +86,37 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   install_handlers();
 }
 
-[[gnu::hot]] pid_t ConnectionChild::fork_for(int socket, Slot& slot, EndedNotes* ended) const {
+[[gnu::hot]] pid_t ConnectionChild::fork_for(int socket, Slot& slot) const {
   return mp::fork_onto(serving_stack(), begin_serving,
-                       {.self = this, .number = socket, .first = &slot, .second = ended});
+                       {.self = this, .number = socket, .what = &slot}, ended_signal());
 }
 
-[[gnu::hot]] void ConnectionChild::begin_serving(const void* self, long socket, void* slot,
-                                                 void* ended) {
-  static_cast<const ConnectionChild*>(self)->serve(
-      static_cast<int>(socket), *static_cast<Slot*>(slot), static_cast<EndedNotes*>(ended));
+[[gnu::hot]] void ConnectionChild::begin_serving(const void* self, long socket, void* slot) {
+  static_cast<const ConnectionChild*>(self)->serve(static_cast<int>(socket),
+                                                   *static_cast<Slot*>(slot));
 }
 
-[[gnu::hot]] pid_t ConnectionChild::fork_ahead(Slot& slot, int announcements,
-                                               EndedNotes* ended) const {
+[[gnu::hot]] pid_t ConnectionChild::fork_ahead(Slot& slot, int announcements) const {
   return mp::fork_onto(serving_stack(), begin_waiting,
-                       {.self = this, .number = announcements, .first = &slot, .second = ended});
+                       {.self = this, .number = announcements, .what = &slot}, ended_signal());
 }
 
-[[gnu::hot]] void ConnectionChild::begin_waiting(const void* self, long announcements, void* slot,
-                                                 void* ended) {
-  static_cast<const ConnectionChild*>(self)->serve_next_client(
-      *static_cast<Slot*>(slot), static_cast<int>(announcements), static_cast<EndedNotes*>(ended));
+[[gnu::hot]] void ConnectionChild::begin_waiting(const void* self, long announcements, void* slot) {
+  static_cast<const ConnectionChild*>(self)->serve_next_client(*static_cast<Slot*>(slot),
+                                                               static_cast<int>(announcements));
 }
 
-[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot, EndedNotes* ended) const {
+[[gnu::hot]] void ConnectionChild::serve(int socket, Slot& slot) const {
   FORKECHO_MP_STEP("acceptor.child.born");
   begin(slot);
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
   mp::accept_signals();
-  serve_and_leave(socket, slot, ended);
+  serve_and_leave(socket, slot);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, int announcements,
-                                                     EndedNotes* ended) const {
+[[gnu::hot]] void ConnectionChild::serve_next_client(Slot& slot, int announcements) const {
   begin(slot);
   sys::set_process_title("forkechod: worker, idle");
   mp::accept_signals();
@@ -133,7 +130,7 @@ ConnectionChild::ConnectionChild(const ProcessContext& context)
   leave_listeners();
   show_in_title(slot.peer);
   take_connection_filter();
-  serve_and_leave(client.socket.get(), slot, ended);
+  serve_and_leave(client.socket.get(), slot);
 }
 
 [[gnu::hot]] void ConnectionChild::begin(Slot& slot) const {
@@ -172,12 +169,10 @@ void ConnectionChild::wait_for_any() const {
   if (connection_filter_ != nullptr && !try_install(*connection_filter_)) _exit(setup_failed);
 }
 
-[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot,
-                                                   EndedNotes* ended) const {
+[[gnu::hot]] void ConnectionChild::serve_and_leave(int socket, Slot& slot) const {
   FORKECHO_MP_STEP("acceptor.child.ready");
   const Ending ending = serve_connection(socket, serve_options_, slot.meter);
   FORKECHO_MP_STEP("acceptor.child.served");
-  if (ended != nullptr) ended->add(slot.pid.load(std::memory_order_relaxed));
   leave(static_cast<int>(ending));
 }
 

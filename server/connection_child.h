@@ -18,7 +18,6 @@
 #include "server/process_context.h"
 #include "server/scoreboard.h"
 #include "server/serve_connection.h"
-#include "server/slot_table.h"
 
 namespace forkecho::server {
 
@@ -28,29 +27,27 @@ class ConnectionChild {
   /// signal blocked itself.
   explicit ConnectionChild(const ProcessContext& context);
 
-  /// A child that serves `socket`. Its pid; -1 with errno when the system refuses. `ended`, if any,
-  /// is where it says that it is about to leave.
-  pid_t fork_for(int socket, Slot& slot, EndedNotes* ended) const;
+  /// A child that serves `socket`. Its pid; -1 with errno when the system refuses.
+  pid_t fork_for(int socket, Slot& slot) const;
   /// A spare: waits in accept, says in `slot` and by `announcements` (Spares::fd) that it has a
   /// client, and serves it.
-  pid_t fork_ahead(Slot& slot, int announcements, EndedNotes* ended) const;
+  pid_t fork_ahead(Slot& slot, int announcements) const;
 
   /// Whether children need what was allocated before their fork (common/mp/lean_parent.h).
   bool reads_heap() const { return waits_ || connection_filter_ != nullptr; }
 
  private:
   // As mp::fork_onto calls them.
-  [[noreturn]] static void begin_serving(const void* self, long socket, void* slot, void* ended);
-  [[noreturn]] static void begin_waiting(const void* self, long announcements, void* slot,
-                                         void* ended);
-  [[noreturn]] void serve(int socket, Slot& slot, EndedNotes* ended) const;
-  [[noreturn]] void serve_next_client(Slot& slot, int announcements, EndedNotes* ended) const;
+  [[noreturn]] static void begin_serving(const void* self, long socket, void* slot);
+  [[noreturn]] static void begin_waiting(const void* self, long announcements, void* slot);
+  [[noreturn]] void serve(int socket, Slot& slot) const;
+  [[noreturn]] void serve_next_client(Slot& slot, int announcements) const;
   void begin(Slot& slot) const;
   AcceptedClient wait_for_client() const;
   void wait_for_any() const;
   void leave_listeners() const;
   void take_connection_filter() const;
-  [[noreturn]] void serve_and_leave(int socket, Slot& slot, EndedNotes* ended) const;
+  [[noreturn]] void serve_and_leave(int socket, Slot& slot) const;
 
   const std::span<const Listener> listeners_;
   std::array<int, max_listeners> listener_fds_;

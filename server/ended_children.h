@@ -1,77 +1,62 @@
-// EndedChildren: finds those children of an acceptor that have ended, at a cost that does not grow
-// with the number of those that live.
+// EndedChildren: how an acceptor learns which of its children have ended, at a cost that does not
+// grow with the number of those that live.
 //
 // To ask the kernel for any child that has ended makes it look at all (waitid walks the list of
-// children: 0.3 ms with 10,000 of them, 3 ms with 25,000). To ask about one costs the same always.
-// So whom to ask about is told by hints: the pid that comes with SIGCHLD, of which the kernel keeps
-// one of many that come at once, and the notes that children leave where there are many
-// (slot_table.h). A hint is believed when the kernel says the same. Who was killed may have left
-// neither: so all are looked at now and then, for a small part of the time. While there are few
-// children, all are looked at always, and notes are not needed.
+// children: 0.3 ms with 10,000 of them, 3 ms with 25,000), and SIGCHLD names one of many that end
+// at once. So each child sends a real-time signal at its end (mp::fork_onto): these queue, and each
+// says who has ended and how. No process can forge one, since the kernel lets nobody else say
+// CLD_EXITED.
 //
-// The acceptor alone uses it. Not for threads.
+// Such a signal is lost where the user has too many pending (RLIMIT_SIGPENDING). So all children
+// are looked at a while after something has happened, for a small part of the time; and whenever a
+// SIGCHLD came: then children cannot send another (mp::fork_onto, where it is _Fork).
+//
+// The acceptor alone uses it. It reaps who is returned before it asks for the next. Not for
+// threads.
 #pragma once
 
-#include <sys/types.h>
-
-#include <array>
-#include <cstdint>
+#include <algorithm>
+#include <csignal>
 #include <optional>
 
 #include "common/mp/reap.h"
 #include "common/sys/deadline.h"
-#include "server/slot_table.h"
 
 namespace forkecho::server {
 
-class EndedChildren {
+/// What a connection's child sends to its acceptor at its end.
+inline int ended_signal() {
+  return SIGRTMIN;
+}
+
+/// Who has ended; empty when the signal is another, or was sent by a process. As sigwaitinfo gives
+/// it: a signalfd tells the pid of SIGCHLD alone.
+std::optional<mp::Exit> exit_told_by(const siginfo_t& info);
+
+/// When to look at all children, since there may be one that has ended and was not heard of. Pure
+/// but for the clock.
+class LooksAtAll {
  public:
-  /// A look at so many (some 8 us) costs no more than notes and hints do: those who were noted, and
-  /// are not over yet, are asked about again.
-  static constexpr std::uint32_t few = 256;
-  /// Where many live, all of them are looked at for one part in so many of the time at most.
-  static constexpr int share = 50;
-  /// And for those who went unnoticed, as often as this.
-  static constexpr auto unnoticed = std::chrono::milliseconds(100);
+  /// So long after something has happened, or nothing has.
+  static constexpr auto soon = std::chrono::seconds(1);
+  static constexpr auto now_and_then = std::chrono::seconds(10);
+  /// A look that finds nobody is followed by a rest of so many times its length.
+  static constexpr int rest_for_each = 100;
 
-  explicit EndedChildren(EndedNotes& notes) : notes_(notes) {}
-
-  /// SIGCHLD came, and named `pid` (0: nobody).
-  void signalled(pid_t pid);
-  /// One that has ended and is not reaped; the caller reaps it before it asks for the next. Of
-  /// `children` that live or are not reaped. Empty: none is known of, until the next signal or
-  /// look_again().
-  std::optional<mp::Exit> next(std::uint32_t children);
-  sys::Deadline look_again() const;
+  /// A child was made, told to end, or has ended.
+  void something_happened() {
+    if (!hastened_) due_ = earlier(due_, sys::Deadline::after(soon));
+    hastened_ = true;
+  }
+  /// Somebody has ended, and nobody said who.
+  void at_once() { due_ = sys::Deadline::immediately(); }
+  sys::Deadline next() const { return sys::Deadline::at(std::max(due_.when(), rest_.when())); }
+  void looked(bool found, sys::Duration took);
 
  private:
-  /// Pids to ask about. Full, it forgets: a look at all finds them.
-  class Hints {
-   public:
-    void add(pid_t pid) {
-      if (count_ < pids_.size()) pids_[count_++] = pid;
-    }
-    pid_t take() { return count_ > 0 ? pids_[--count_] : 0; }
-    void clear() { count_ = 0; }
-
-   private:
-    std::array<pid_t, EndedNotes::places> pids_;
-    std::size_t count_ = 0;
-  };
-
-  void take_notes();
-  std::optional<mp::Exit> follow_hints();
-  std::optional<mp::Exit> look_at_all();
-
-  EndedNotes& notes_;
-  std::uint32_t notes_read_ = 0;
-  bool heard_ = false;  // a signal, since nobody was known of
-  Hints hints_;
-  Hints not_yet_;      // they were still on their way out
-  bool owed_ = false;  // a look at all
-  sys::Deadline due_ = sys::Deadline::never();
-  sys::Deadline rest_until_ = sys::Deadline::immediately();
-  sys::Duration spent_{0};  // on such looks since the last rest
+  bool hastened_ = false;
+  sys::Deadline due_ = sys::Deadline::immediately();
+  sys::Deadline rest_ = sys::Deadline::immediately();
 };
 
 }  // namespace forkecho::server

@@ -7,15 +7,10 @@ namespace forkecho::server {
 
 // The kernel's zeros are their values.
 SlotTable::SlotTable(std::size_t slots)
-    : size_(slots), memory_(sizeof(EndedNotes) + slots * sizeof(Slot)), links_(slots + 1) {}
-
-EndedNotes& SlotTable::ended() const {
-  return *std::launder(static_cast<EndedNotes*>(memory_.data()));
-}
+    : size_(slots), memory_(slots * sizeof(Slot)), links_(slots + 1) {}
 
 std::span<Slot> SlotTable::all() const {
-  auto* first = static_cast<std::byte*>(memory_.data()) + sizeof(EndedNotes);
-  return {std::launder(reinterpret_cast<Slot*>(first)), size_};
+  return {std::launder(static_cast<Slot*>(memory_.data())), size_};
 }
 
 /// What makes it count comes last, so that whoever reads meanwhile, or after a kill in the middle,

@@ -1,8 +1,8 @@
-// SlotTable: the slots of one acceptor or event worker (scoreboard.h), which of an acceptor's are
-// in use, and the notes of its children that they are about to end.
+// SlotTable: the slots of one acceptor or event worker (scoreboard.h), and which of an acceptor's
+// are in use.
 //
 // Made by the supervisor before it forks the process; that process alone takes and leaves slots.
-// Its children have the slots and the notes, and not the list of those in use. The supervisor reads
+// Its children have the slots, and not the list of those in use. The supervisor reads
 // all of it at any moment, without a lock: what is shown may be a moment old, and nothing that a
 // process gone wrong has written leads beyond the table.
 //
@@ -21,22 +21,6 @@
 
 namespace forkecho::server {
 
-/// Pids of children that are about to end, for their acceptor: a ring that any child writes to, in
-/// memory that all of them can scribble over. Hints, no more (ended_children.h). A page, so that
-/// whoever says nothing touches nothing.
-struct alignas(4096) EndedNotes {
-  static constexpr std::uint32_t places = 512;  // divides 2^32: `next` may wrap
-
-  std::atomic<std::uint32_t> next;
-  std::atomic<pid_t> pids[places];
-
-  /// A child's. One that is killed in the middle leaves a place empty.
-  void add(pid_t pid) {
-    const std::uint32_t place = next.fetch_add(1, std::memory_order_relaxed);
-    pids[place % places].store(pid, std::memory_order_release);
-  }
-};
-
 class SlotTable {
  public:
   /// At least 1. Throws std::system_error.
@@ -45,7 +29,6 @@ class SlotTable {
   std::size_t size() const { return size_; }
   Slot& operator[](std::size_t index) const { return all()[index]; }
   std::span<Slot> all() const;
-  EndedNotes& ended() const;
 
   /// The owner's. `slot` is in use from now on; it was not before.
   void use(std::uint32_t slot);
@@ -78,7 +61,7 @@ class SlotTable {
   std::uint32_t& place_of(std::size_t slot) const { return links_[slot + 1].place; }
 
   std::size_t size_;
-  mp::SharedMemory memory_;  // the notes, and behind them the slots
+  mp::SharedMemory memory_;  // the slots
   mp::RawArray<Link> links_;
 };
 

@@ -23,6 +23,7 @@
 #include "common/sys/check_syscall.h"
 #include "common/sys/descriptor.h"
 #include "common/sys/raw_syscall.h"
+#include "server/ended_children.h"
 
 namespace forkecho::server {
 namespace {
@@ -153,14 +154,15 @@ const Rules& to_wait() {
 Rules to_have_children(const FilterTerms& terms) {
   Rules rules{
       // mp::fork_onto, and glibc's _Fork. The flags come first on every machine but s390.
-      {"clone", {equals_long(0, SIGCHLD)}},
+      {"clone", {equals_long(0, ended_signal())}},
       {"clone", {equals_long(0, CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)}},
       {"clone3", {}, ENOSYS},  // its flags lie in memory, where no filter can look
       {"set_robust_list"},
       {"rseq"},
       {"waitid"},
       {"wait4"},
-      {"read"},  // the signalfd
+      {"rt_sigtimedwait"},
+      {"read"},  // what spares announce
       // One of several acceptors waits so (accept_wait.h).
       {"epoll_wait"},
       {"epoll_pwait"},

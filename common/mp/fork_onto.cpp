@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 
 #include "common/mp/own_stack.h"
 
@@ -14,7 +13,8 @@ namespace forkecho::mp {
 
 /// The kernel gives the child the caller's registers, but for the stack pointer and the result; so
 /// what the function is to be told waits in registers that a system call leaves alone.
-[[gnu::hot]] pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments) {
+[[gnu::hot]] pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments,
+                             int exit_signal) {
   register long parent_tid asm("rdx") = 0;
   register long child_tid asm("r10") = 0;
   register long thread_area asm("r8") = 0;
@@ -26,16 +26,15 @@ namespace forkecho::mp {
       "movq %[function], %%rax\n\t"
       "movq %[self], %%rdi\n\t"
       "movq %[number], %%rsi\n\t"
-      "movq %[first], %%rdx\n\t"
-      "movq %[second], %%rcx\n\t"
+      "movq %[what], %%rdx\n\t"
       "xorl %%ebp, %%ebp\n\t"  // the outermost frame, to whoever walks the stack
       "callq *%%rax\n\t"
       "ud2\n"
       "1:"
       : "+a"(result)
-      : "D"(static_cast<long>(SIGCHLD)), "S"(stack_top), "r"(parent_tid), "r"(child_tid),
+      : "D"(static_cast<long>(exit_signal)), "S"(stack_top), "r"(parent_tid), "r"(child_tid),
         "r"(thread_area), [function] "r"(function), [self] "r"(arguments.self),
-        [number] "r"(arguments.number), [first] "r"(arguments.first), [second] "r"(arguments.second)
+        [number] "r"(arguments.number), [what] "r"(arguments.what)
       : "rcx", "r11", "cc", "memory");
   if (result >= 0) return static_cast<pid_t>(result);
   errno = static_cast<int>(-result);
@@ -44,10 +43,10 @@ namespace forkecho::mp {
 
 #else
 
-pid_t fork_onto(void*, ForkedFunction function, ForkedArguments arguments) {
+pid_t fork_onto(void*, ForkedFunction function, ForkedArguments arguments, int) {
   const pid_t pid = ::_Fork();
   if (pid != 0) return pid;
-  function(arguments.self, arguments.number, arguments.first, arguments.second);
+  function(arguments.self, arguments.number, arguments.what);
   __builtin_unreachable();
 }
 

@@ -16,25 +16,30 @@
 namespace forkecho::mp {
 
 /// Never returns: ends with _exit or exit_group.
-using ForkedFunction = void (*)(const void* self, long number, void* first, void* second);
+using ForkedFunction = void (*)(const void* self, long number, void* what);
 
 /// What it is told. All of it passes in registers: of the caller's stack the child may have
 /// nothing.
 struct ForkedArguments {
   const void* self = nullptr;
   long number = 0;
-  void* first = nullptr;
-  void* second = nullptr;
+  void* what = nullptr;
 };
 
 /// Like fork(2) without its handlers: the child's pid, or -1 with errno (EAGAIN, ENOMEM) when the
 /// system refuses, which the caller must expect and survive. The child calls
-/// `function(self, number, first, second)` with the caller's signal mask and handlers; `stack_top`
-/// is the upper end of memory that is private to the process (aligned to 16), which the caller
-/// itself never uses. There is no guard below it: `function` must not recurse without bounds.
+/// `function(self, number, what)` with the caller's signal mask and handlers; `stack_top` is the
+/// upper end of memory that is private to the process (aligned to 16), which the caller itself
+/// never uses. There is no guard below it: `function` must not recurse without bounds.
 ///
 /// In a process of one thread. Where it has not been written for the machine, or a sanitizer wants
 /// to know of every stack, it is _Fork, and the child stays on a copy of the caller's.
-pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments);
+///
+/// `exit_signal` comes to the caller when the child has ended, instead of SIGCHLD: one that is
+/// real-time queues, with pid and exit code, for each child that ends. The kernel drops it where
+/// the user has more signals pending than he may (RLIMIT_SIGPENDING). To a new parent, and where
+/// this is _Fork, it is SIGCHLD.
+pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments,
+                int exit_signal);
 
 }  // namespace forkecho::mp

@@ -15,11 +15,14 @@
 namespace forkecho::mp {
 namespace {
 
+/// Whatever signal they send at their end (fork_onto.h).
+constexpr int ended = WEXITED | __WALL;
+
 int exitcode_in(const siginfo_t& info) {
   return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 }
 
-Reaped reap(idtype_t kind, id_t id, int options = WEXITED | WNOHANG) {
+Reaped reap(idtype_t kind, id_t id, int options = ended | WNOHANG) {
   siginfo_t info{};
   const int result = sys::retry_on_interrupt([&] { return waitid(kind, id, &info, options); });
   if (result == -1) {
@@ -32,7 +35,7 @@ Reaped reap(idtype_t kind, id_t id, int options = WEXITED | WNOHANG) {
   return {.exit = exit, .none_left = false, .delivered = delivered};
 }
 
-Reaped reap_guarded_one(pid_t pid, int options = WEXITED | WNOHANG) {
+Reaped reap_guarded_one(pid_t pid, int options = ended | WNOHANG) {
   const Reaped result = reap(P_PID, static_cast<id_t>(pid), options);
   if (result.none_left) ChildRegistry::deliver(pid, exit_unknown);
   return result;
@@ -62,7 +65,7 @@ std::optional<Exit> peek_ended() {
   siginfo_t info{};
   // Not interrupted: it does not wait. Silent: an acceptor that has no child left asks after each.
   const long result =
-      sys::silent_syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT, nullptr);
+      sys::silent_syscall(SYS_waitid, P_ALL, 0, &info, ended | WNOHANG | WNOWAIT, nullptr);
   if (result < 0 || info.si_pid == 0) return std::nullopt;
   return Exit{info.si_pid, exitcode_in(info)};
 }
@@ -70,7 +73,7 @@ std::optional<Exit> peek_ended() {
 Reaped peek_one(pid_t pid) {
   siginfo_t info{};
   const int result = sys::retry_on_interrupt(
-      [&] { return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT); });
+      [&] { return waitid(P_PID, static_cast<id_t>(pid), &info, ended | WNOHANG | WNOWAIT); });
   if (result == -1) return {.exit = std::nullopt, .none_left = true, .delivered = false};
   if (info.si_pid == 0) return {};
   return {.exit = Exit{info.si_pid, exitcode_in(info)}, .none_left = false, .delivered = false};
@@ -79,7 +82,7 @@ Reaped peek_one(pid_t pid) {
 std::optional<pid_t> take_stopped() {
   siginfo_t info{};
   const int result =
-      sys::retry_on_interrupt([&] { return waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG); });
+      sys::retry_on_interrupt([&] { return waitid(P_ALL, 0, &info, WSTOPPED | WNOHANG | __WALL); });
   if (result == -1 || info.si_pid == 0) return std::nullopt;
   return info.si_pid;
 }
@@ -87,7 +90,7 @@ std::optional<pid_t> take_stopped() {
 bool is_unreaped_child(pid_t pid) {
   siginfo_t info{};
   return sys::retry_on_interrupt([&] {
-           return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT);
+           return waitid(P_PID, static_cast<id_t>(pid), &info, ended | WNOHANG | WNOWAIT);
          }) == 0;
 }
 
@@ -108,11 +111,11 @@ sys::Descriptor open_ended_sentinel() {
 namespace {
 
 std::optional<Exit> reap_at_its_end(pid_t pid) {
-  if (__libc_single_threaded) return reap_guarded_one(pid, WEXITED).exit;
+  if (__libc_single_threaded) return reap_guarded_one(pid, ended).exit;
   // Left unreaped while nobody holds the guard: whoever reaps delivers before others may look.
   siginfo_t info{};
   const int result = sys::retry_on_interrupt(
-      [&] { return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT); });
+      [&] { return waitid(P_PID, static_cast<id_t>(pid), &info, ended | WNOWAIT); });
   if (result == -1 && errno != ECHILD) sys::throw_errno(errno, "waitid");
   return reap_one(pid).exit;
 }

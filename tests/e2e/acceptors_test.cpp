@@ -2,6 +2,7 @@
 // how many there are. What holds of every mode is tested with three of them, too (all_modes).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -153,8 +154,7 @@ TEST(Acceptors, AReloadChangesTheirNumber) {
   EXPECT_EQ(books->accepted, clients.connected);
 }
 
-/// Six hundred connections held, far more than are looked at all for each end (ended_children.h):
-/// those who end or are killed are booked all the same.
+/// Of six hundred held connections those who end or are killed, many at once, are booked.
 TEST(Acceptors, AmongManyEachEndIsBooked) {
   for (const char* mode : {"fork", "fork_acceptors"}) {
     SCOPED_TRACE(mode);
@@ -179,6 +179,22 @@ TEST(Acceptors, AmongManyEachEndIsBooked) {
     EXPECT_EQ(books->served, 350U);
     EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().balance(); }))
         << testing::PrintToString(daemon.books());
+    EXPECT_EQ(daemon.stop(), 0) << daemon.log();
+  }
+}
+
+/// Where the kernel keeps no signal for the acceptor, ends are found by looks (ended_children.h).
+TEST(Acceptors, EndsThatNoSignalToldOfAreBooked) {
+  for (const char* mode : {"fork", "fork_acceptors", "pool_single_use"}) {
+    SCOPED_TRACE(mode);
+    DaemonUnderTest daemon(mode_named(mode));
+    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    for (const pid_t acceptor : acceptors_shown(daemon))
+      ASSERT_EQ(prlimit(acceptor, RLIMIT_SIGPENDING, &none, nullptr), 0);
+    for (int i = 0; i < 50; ++i) ASSERT_EQ(TestClient(daemon.target()).ask("y").data, "Y");
+    const auto books = daemon.books_at_rest();
+    ASSERT_TRUE(books);
+    EXPECT_EQ(books->served, 50U);
     EXPECT_EQ(daemon.stop(), 0) << daemon.log();
   }
 }

@@ -1,170 +1,157 @@
 #include "server/ended_children.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
-#include <set>
 
+#include "common/mp/fork_onto.h"
+#include "common/mp/own_stack.h"
 #include "tests/support/child.h"
-#include "tests/support/eventually.h"
-#include "tests/support/processes.h"
 
 namespace forkecho::server {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t many = 10 * EndedChildren::few;
-
-class EndedChildrenTest : public testing::Test {
+/// Blocks the signal, and reads it as the acceptor does.
+class EndedSignal : public testing::Test {
  protected:
-  ~EndedChildrenTest() override {
-    for (const pid_t pid : alive_) {
-      kill(pid, SIGKILL);
-      tests::exitcode_of(pid);
-    }
+  EndedSignal() {
+    if (!mp::has_own_stack) return;
+    sigemptyset(&watched_);
+    sigaddset(&watched_, ended_signal());
+    sigprocmask(SIG_BLOCK, &watched_, &before_);
   }
-  pid_t start() {
-    const pid_t pid = tests::start_child([] {
-      pause();
-      return 0;
-    });
-    alive_.insert(pid);
-    return pid;
+  ~EndedSignal() override {
+    if (mp::has_own_stack) sigprocmask(SIG_SETMASK, &before_, nullptr);
   }
-  /// Ended, and unreaped.
-  void end(pid_t pid, int signal = SIGKILL) {
-    kill(pid, signal);
-    ASSERT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(pid) == 'Z'; }));
+  void SetUp() override {
+    if (!mp::has_own_stack) GTEST_SKIP() << "children send SIGCHLD in this build";
   }
-  pid_t ended(int exitcode = 0) {
-    const pid_t pid = tests::start_child([=] { return exitcode; });
-    alive_.insert(pid);
-    EXPECT_TRUE(tests::eventually(tests::patience(), [&] { return tests::state_of(pid) == 'Z'; }));
-    return pid;
+  static pid_t start(mp::ForkedFunction function, long number = 0) {
+    alignas(16) static std::array<char, 16 * 1024> stack;
+    return mp::fork_onto(stack.data() + stack.size(), function, {.number = number}, ended_signal());
   }
-  /// Found and reaped; 0: nobody.
-  pid_t next(std::uint32_t children = many) {
-    const auto found = children_.next(children);
-    if (!found) return 0;
-    EXPECT_TRUE(mp::reap_one(found->pid).exit);
-    alive_.erase(found->pid);
-    return found->pid;
-  }
-  /// At the time that it says itself; as if no signal had come meanwhile.
-  pid_t next_in_time() {
-    EXPECT_FALSE(children_.look_again().is_never());
-    EXPECT_TRUE(
-        tests::eventually(tests::patience(), [&] { return children_.look_again().passed(); }));
-    return next();
+  siginfo_t take_one() {
+    siginfo_t info{};
+    const timespec long_enough{.tv_sec = 20, .tv_nsec = 0};
+    EXPECT_EQ(sigtimedwait(&watched_, &info, &long_enough), ended_signal());
+    return info;
   }
 
-  SlotTable slots_{8};
-  EndedNotes& notes_ = slots_.ended();
-  EndedChildren children_{notes_};
-  std::set<pid_t> alive_;
+ private:
+  sigset_t before_{};
+  sigset_t watched_{};
 };
 
-TEST_F(EndedChildrenTest, OfFewAllAreLookedAt) {
-  start();
-  const std::set<pid_t> over{ended(), ended()};
-  EXPECT_EQ(next(3), 0) << "nobody has heard of any";
-  children_.signalled(*over.begin());
-  EXPECT_EQ((std::set<pid_t>{next(3), next(2)}), over);
-  EXPECT_EQ(next(1), 0);
-  EXPECT_TRUE(children_.look_again().is_never());
+TEST_F(EndedSignal, TellsWhoLeftAndWithWhichCode) {
+  const pid_t child =
+      start([](const void*, long number, void*) { _exit(static_cast<int>(number)); }, 7);
+  const auto exit = exit_told_by(take_one());
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->pid, child);
+  EXPECT_EQ(exit->exitcode, 7);
+  EXPECT_EQ(tests::exitcode_of(child), 7);
 }
 
-TEST_F(EndedChildrenTest, OfManyThoseAreFoundWhoWereNamed) {
-  const pid_t first = ended();
-  const pid_t second = ended();
-  start();
-  notes_.add(second);
-  children_.signalled(first);
-  EXPECT_EQ((std::set<pid_t>{next(), next()}), (std::set<pid_t>{first, second}));
-  EXPECT_EQ(next(), 0);
-}
-
-TEST_F(EndedChildrenTest, WhoNotesItsEndIsAskedAgainUntilItHasEnded) {
-  const pid_t child = start();
-  notes_.add(child);
-  children_.signalled(0);
-  EXPECT_EQ(next(), 0) << "on its way out";
-  end(child, SIGTERM);
-  children_.signalled(0);
-  EXPECT_EQ(next(), child);
-}
-
-TEST_F(EndedChildrenTest, NonsenseIsNotBelieved) {
-  const pid_t child = ended();
-  for (const pid_t pid : {getpid(), 1, -1, 0, 0x7fffffff}) notes_.add(pid);
-  notes_.add(child);
-  children_.signalled(getpid());
-  EXPECT_EQ(next(), child);
-  EXPECT_EQ(next(), 0);
-}
-
-TEST_F(EndedChildrenTest, ACountThatCannotBeIsNotCountedTo) {
-  notes_.next.store(0xF0000000);
-  children_.signalled(0);
-  const auto begin = sys::Clock::now();
-  EXPECT_EQ(next(), 0);
-  EXPECT_LT(sys::Clock::now() - begin, 1s);
-}
-
-TEST_F(EndedChildrenTest, WhoWasNotNamedIsFoundInAWhile) {
-  const pid_t unnoticed = ended();
-  children_.signalled(0);
-  EXPECT_EQ(next(), 0);
-  EXPECT_EQ(next_in_time(), unnoticed);
-  EXPECT_EQ(next(), 0);
-  EXPECT_TRUE(children_.look_again().is_never());
-}
-
-TEST_F(EndedChildrenTest, BesideOneThatWasKilledTheOthersAreFoundAtOnce) {
-  const pid_t named = start();
-  const pid_t unnoticed = ended();
-  end(named);
-  children_.signalled(named);
-  EXPECT_EQ(next(), named);
-  EXPECT_EQ(next(), unnoticed);
-}
-
-TEST_F(EndedChildrenTest, MoreNotesThanThereIsRoomForAreMadeUpFor) {
-  const pid_t lost = ended();
-  const pid_t last = ended();
-  notes_.add(lost);
-  for (std::uint32_t i = 0; i < 2 * EndedNotes::places; ++i) notes_.add(1);
-  notes_.add(last);
-  children_.signalled(0);
-  EXPECT_EQ(next(), last);
-  EXPECT_EQ(next_in_time(), lost);
-}
-
-TEST_F(EndedChildrenTest, NotesWrapAround) {
-  for (std::uint32_t round = 0; round < 3; ++round) {
-    for (std::uint32_t i = 0; i < EndedNotes::places - 1; ++i) notes_.add(1);
-    const pid_t child = ended();
-    notes_.add(child);
-    children_.signalled(0);
-    EXPECT_EQ(next(), child) << round;
-    EXPECT_EQ(next(), 0);
+TEST_F(EndedSignal, TellsByWhichSignalOneWasKilledWithOrWithoutACore) {
+  for (const int number : {SIGKILL, SIGSEGV}) {
+    const pid_t child = start(
+        [](const void*, long with, void*) {
+          const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+          setrlimit(RLIMIT_CORE, &none);
+          sigset_t nothing;
+          sigemptyset(&nothing);
+          sigprocmask(SIG_SETMASK, &nothing, nullptr);
+          signal(SIGSEGV, SIG_DFL);
+          for (;;) kill(getpid(), static_cast<int>(with));
+        },
+        number);
+    const auto exit = exit_told_by(take_one());
+    ASSERT_TRUE(exit);
+    EXPECT_EQ(exit->pid, child);
+    EXPECT_EQ(exit->exitcode, -number);
+    EXPECT_EQ(tests::exitcode_of(child), -number);
   }
 }
 
-/// With nobody left to find, a look at all costs what a look at this process's few children does.
-TEST_F(EndedChildrenTest, LooksAtAllTakeASmallPartOfTheTime) {
-  start();
-  int looks = 0;
-  const auto begin = sys::Clock::now();
-  while (sys::Clock::now() - begin < 350ms) {
-    children_.signalled(0);
-    EXPECT_EQ(next(), 0);
-    looks += children_.look_again().is_never();
-  }
-  EXPECT_GE(looks, 1);
-  EXPECT_LE(looks, 4);
+TEST_F(EndedSignal, IsNotBelievedOfAProcessThatSendsIt) {
+  const pid_t child = start([](const void*, long, void*) {
+    siginfo_t lie{};
+    lie.si_signo = ended_signal();
+    lie.si_code = CLD_EXITED;
+    lie.si_pid = 1;
+    const pid_t parent = getppid();
+    if (syscall(SYS_rt_sigqueueinfo, parent, ended_signal(), &lie) == 0) _exit(1);
+    kill(parent, ended_signal());
+    sigqueue(parent, ended_signal(), {.sival_int = 1});
+    _exit(0);
+  });
+  EXPECT_FALSE(exit_told_by(take_one())) << "kill";
+  EXPECT_FALSE(exit_told_by(take_one())) << "sigqueue";
+  const auto exit = exit_told_by(take_one());
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->pid, child);
+  EXPECT_EQ(tests::exitcode_of(child), 0) << "1: the kernel has let the lie pass";
+}
+
+TEST(ExitToldBy, AnotherSignalTellsOfNobody) {
+  siginfo_t info{};
+  info.si_signo = SIGCHLD;
+  info.si_code = CLD_EXITED;
+  info.si_pid = 4;
+  EXPECT_FALSE(exit_told_by(info)) << "one of many, perhaps";
+}
+
+/// Nothing has happened for long enough.
+LooksAtAll after_a_look() {
+  LooksAtAll looks;
+  looks.looked(false, 0us);
+  return looks;
+}
+
+TEST(LooksAtAll, OneIsDueNowAndThen) {
+  const auto before = sys::Clock::now();
+  const LooksAtAll looks = after_a_look();
+  EXPECT_GE(looks.next().when(), before + LooksAtAll::now_and_then);
+  EXPECT_LE(looks.next().when(), sys::Clock::now() + LooksAtAll::now_and_then);
+}
+
+TEST(LooksAtAll, OneIsDueSoonAfterTheFirstThatHappened) {
+  LooksAtAll looks = after_a_look();
+  const auto before = sys::Clock::now();
+  looks.something_happened();
+  const auto due = looks.next().when();
+  EXPECT_GE(due, before + LooksAtAll::soon);
+  EXPECT_LE(due, sys::Clock::now() + LooksAtAll::soon);
+  looks.something_happened();
+  EXPECT_EQ(looks.next().when(), due) << "who goes on is not put off";
+}
+
+TEST(LooksAtAll, AtOnceMeansNow) {
+  LooksAtAll looks = after_a_look();
+  looks.something_happened();
+  looks.at_once();
+  EXPECT_TRUE(looks.next().passed());
+}
+
+TEST(LooksAtAll, WhereSomebodyWasFoundAnotherIsLookedFor) {
+  LooksAtAll looks = after_a_look();
+  looks.looked(true, 1h);
+  EXPECT_TRUE(looks.next().passed());
+}
+
+TEST(LooksAtAll, WhatIsInVainIsASmallPartOfTheTime) {
+  LooksAtAll looks;
+  looks.at_once();
+  const auto before = sys::Clock::now();
+  looks.looked(false, 1min);
+  looks.at_once();
+  EXPECT_GE(looks.next().when(), before + LooksAtAll::rest_for_each * 1min);
 }
 
 }  // namespace

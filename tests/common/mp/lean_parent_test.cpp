@@ -23,13 +23,14 @@ alignas(16) std::array<char, 64 * 1024> stack;  // NOLINT: a child has its own c
 
 /// A child that reads what is at `place`, and ends with it.
 pid_t fork_reader(const volatile char* place) {
-  return fork_onto(stack.data() + stack.size(),
-                   [](const void*, long, void* first, void*) {
-                     const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-                     setrlimit(RLIMIT_CORE, &none);
-                     _exit(*static_cast<const volatile char*>(first));
-                   },
-                   {.first = const_cast<char*>(place)});
+  return fork_onto(
+      stack.data() + stack.size(),
+      [](const void*, long, void* what) {
+        const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+        setrlimit(RLIMIT_CORE, &none);
+        _exit(*static_cast<const volatile char*>(what));
+      },
+      {.what = const_cast<char*>(place)}, SIGCHLD);
 }
 
 TEST(RunLean, RunsTheLoopOnAnotherStackAndComesBack) {
