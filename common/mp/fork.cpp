@@ -39,18 +39,15 @@ pid_t fork_whole() {
 
 }  // namespace
 
-[[gnu::hot]] pid_t fork_process(ForkMask mask) {
+[[gnu::hot]] pid_t fork_process() {
   const RegistryGuard guard;
-  return fork_guarded(mask, ForkHandlers::keep);
+  return fork_guarded(ForkHandlers::keep);
 }
 
-[[gnu::hot]] pid_t fork_guarded(ForkMask mask, ForkHandlers handlers) {
-  const bool block = mask == ForkMask::block;
+[[gnu::hot]] pid_t fork_guarded(ForkHandlers handlers) {
   sigset_t before;
-  if (block) {
-    const sigset_t all = every_signal();
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-  }
+  const sigset_t all = every_signal();
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = fork_with(handlers);
   if (pid == 0) {
     ChildRegistry::forget_parents_children();
@@ -59,10 +56,6 @@ pid_t fork_whole() {
   }
   const int error = errno;
   if (pid > 0) ChildRegistry::lose(pid);
-  if (!block) {
-    errno = error;
-    return pid;
-  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) errno = error;
   return pid;

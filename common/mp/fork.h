@@ -14,12 +14,6 @@
 
 namespace forkecho::mp {
 
-/// What the caller's signal mask is when it forks.
-enum class ForkMask {
-  block,            // fork_process blocks every signal, and restores the parent's mask
-  already_blocked,  // the caller's loop keeps them blocked: two system calls less
-};
-
 /// What becomes of the parent's signal handlers in the child; ignored signals stay ignored.
 enum class ForkHandlers { keep, reset };
 
@@ -27,7 +21,7 @@ enum class ForkHandlers { keep, reset };
 /// the system refuses, which the caller must expect and survive.
 /// In the child every signal is blocked still: a signal sent to it is not lost, and cannot run a
 /// handler that was made for the parent. It calls accept_signals when it is ready.
-pid_t fork_process(ForkMask mask = ForkMask::block);
+pid_t fork_process();
 
 /// In a child: unblocks all signals and keeps the parent's handlers.
 void accept_signals();
@@ -45,7 +39,7 @@ void die_with_parent(pid_t parent, int signal = SIGKILL, pid_t other_parent = 0)
 
 /// fork_process for a caller that holds the RegistryGuard (child_registry.h), so that nobody reaps
 /// the child before it is registered.
-pid_t fork_guarded(ForkMask mask, ForkHandlers handlers);
+pid_t fork_guarded(ForkHandlers handlers);
 
 /// Exit code of a daemon child that never ran its target: its parent had ended before.
 inline constexpr int orphaned = 113;

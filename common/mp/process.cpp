@@ -49,7 +49,7 @@ std::vector<std::shared_ptr<ChildRecord>> children_for_start_to_reap() {
   const RegistryGuard guard;
   if (wants_lifeline) lifeline.emplace();
   ChildRegistry::add(record);
-  const pid_t pid = fork_guarded(ForkMask::block, handlers);
+  const pid_t pid = fork_guarded(handlers);
   if (pid > 0) {
     record->pid = pid;
     if (lifeline) record->lifeline = lifeline->hold();
