@@ -1,6 +1,7 @@
 """Connections per second and requests per second: ours over the ceiling, in interleaved rounds."""
 
 import dataclasses
+import os
 
 import clients
 import machine
@@ -8,12 +9,13 @@ import network
 import processes
 import servers
 import stats
-from servers import Ceiling, Daemon
+from servers import Ceiling, Daemon, PublicServer
 
 WARM_S = 0.1
 FORK = stats.Target(lowest=0.97)
 POOL = stats.Target(lowest=0.97)
 REQUEST_REPLY = stats.Target(lowest=0.97)
+PUBLIC = stats.Target(lowest=1.0)
 SAME = stats.Target(lowest=0.97, highest=1.03)
 SANDBOX = stats.Target(lowest=0.97)
 AHEAD = stats.Target(lowest=0.95)
@@ -76,6 +78,17 @@ def request_rates(build):
             result.append(Comparison("pool", Daemon(build, "pool", *pool_options(workers)),
                                      Ceiling(build, "prefork_loop", workers), load, REQUEST_REPLY))
     return result
+
+
+def public_rates(build, command, workers):
+    """Event mode over a public echo server of as many `workers` (threads, processes); with as many
+    of ours, where the machine's processors allow it, and with as many as we start by default."""
+    public, by_default = PublicServer(command), len(os.sched_getaffinity(0))
+    sides = {by_default: Daemon(build, "event")}
+    if workers < by_default:
+        sides[workers] = Daemon(build, "event", processors=workers)
+    return [Comparison(f"event, {ours} over {workers}", daemon, public, Load("rr", 64, size), PUBLIC)
+            for size in (64, 4096) for ours, daemon in sides.items()]
 
 
 def between_daemons(build):
@@ -147,11 +160,11 @@ def _slice(build, side, comparison, seconds):
     """One fresh server, warmed, driven for one slice."""
     load = comparison.load
     with side.running() as server:
-        warm = clients.drive(build, server.port, load, WARM_S)
+        warm = clients.drive(build, server, load, WARM_S)
         parents = _watched_parents(comparison, server)
         lost = network.timeouts()
         before, activities = machine.counters(), _activities(parents)
-        drive = clients.drive(build, server.port, load, seconds)
+        drive = clients.drive(build, server, load, seconds)
         whole = machine.difference(machine.counters(), before)
         spent = {name: machine.difference(now, activities[name])
                  for name, now in _activities(parents).items()}
@@ -161,6 +174,14 @@ def _slice(build, side, comparison, seconds):
             "errors": warm["errors"] + drive["errors"], "balanced": balanced,
             "lost": network.timeouts() - lost,
             "cost": _cost_per_unit(load, drive, whole, spent)}
+
+
+def cannot_be_measured(comparison):
+    """Why not, or None: a server that is not ours may not answer such a request at all."""
+    size = comparison.load.size
+    if isinstance(comparison.ceiling, PublicServer) and not comparison.ceiling.answers(size):
+        return f"no figure: {comparison.ceiling.name} does not give {size:,} bytes back"
+    return None
 
 
 def measure(build, comparison, rounds, seconds):
