@@ -175,11 +175,17 @@ def _line_is_good(line):
             and not line.get("errors"))
 
 
-def all_good(results):
-    lines = []
+def _lines(results):
     for result in results.values():
-        lines += result if isinstance(result, list) else [result]
-    return all(map(_line_is_good, lines))
+        yield from result if isinstance(result, list) else [result]
+
+
+def all_good(results):
+    return all(map(_line_is_good, _lines(results)))
+
+
+def _not_measured(results):
+    return sum("not_measured" in line for line in _lines(results))
 
 
 def check_programs(options, sections):
@@ -208,8 +214,7 @@ def measure(options):
     report.show_machine(about, busy, own_network, network.tracks_connections())
     results = {name: RUN[name](options) for name in sections}
     good = all_good(results)
-    report.show()
-    report.show("every target met" if good else "not every target met")
+    report.show_end(good, _not_measured(results))
     if options.json:
         report.write_json(options.json, {"schema": 1, "machine": about, "busy_before": busy,
                                          "own_network": own_network,

@@ -87,8 +87,9 @@ def public_rates(build, command, workers):
     sides = {by_default: Daemon(build, "event")}
     if workers < by_default:
         sides[workers] = Daemon(build, "event", processors=workers)
-    return [Comparison(f"event, {ours} over {workers}", daemon, public, Load("rr", 64, size), PUBLIC)
-            for size in (64, 4096) for ours, daemon in sides.items()]
+    loads = [Load("rr", 64, size) for size in (64, 4096)]
+    return [Comparison(f"event, {ours} over {workers}", daemon, public, load, PUBLIC)
+            for load in loads for ours, daemon in sides.items()]
 
 
 def between_daemons(build):
@@ -132,7 +133,7 @@ def _cost_per_unit(load, drive, whole, parents):
              "  in the kernel, us": whole["system_us"],
              "  in interrupts, us": whole["interrupt_us"],
              "  of it the client's, us": client_us,
-             "CPU idle, us": whole["idle_us"],
+             "CPU idle, us": whole["idle_us"], "CPU stolen by other machines, us": whole["steal_us"],
              "context switches": whole["switches"],
              "  of them the client's": drive["context_switches"],
              "page faults": whole["faults"], "forks": whole["forks"]}

@@ -190,6 +190,12 @@ def show_client_calls(calls):
         show(f"  system calls per request, {load} ({counted['requests']:,} requests): {parts}")
 
 
+def show_end(good, not_measured):
+    show()
+    show(("every target met" if good else "not every target met")
+         + (f"; {not_measured} lines have no figure" if not_measured else ""))
+
+
 def write_json(path, result):
     """Writes beside the file and renames, so that a full disk leaves no half of a report. What is
     there and no plain file (a pipe, a device) is written to as it is."""

@@ -1,6 +1,5 @@
 #include "tests/support/server_side.h"
 
-#include <linux/filter.h>
 #include <linux/tcp.h>  // glibc's has a shorter tcp_info, and the two exclude each other
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -68,6 +67,15 @@ std::vector<ServerSide> all_with(const Name& client, pid_t leader) {
   return found;
 }
 
+void demand_hops(int socket, int hops) {
+  if (own_name(socket).address.ss_family == AF_INET6) {
+    sys::check_syscall(setsockopt(socket, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &hops, sizeof hops),
+                       "IPV6_MINHOPCOUNT");
+  } else {
+    sys::check_syscall(setsockopt(socket, IPPROTO_IP, IP_MINTTL, &hops, sizeof hops), "IP_MINTTL");
+  }
+}
+
 }  // namespace
 
 ServerSide server_side_of(int client, pid_t leader) {
@@ -90,16 +98,11 @@ Outflow outflow_of(int socket) {
 }
 
 void drop_what_arrives(int socket) {
-  sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
-  const sock_fprog program{.len = 1, .filter = nothing};
-  sys::check_syscall(setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program),
-                     "SO_ATTACH_FILTER");
+  demand_hops(socket, 255);
 }
 
 void let_arrive(int socket) {
-  const int unused = 0;
-  sys::check_syscall(setsockopt(socket, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused),
-                     "SO_DETACH_FILTER");
+  demand_hops(socket, 0);
 }
 
 }  // namespace forkecho::tests

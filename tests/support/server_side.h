@@ -1,7 +1,6 @@
 // The server's end of a client's TCP connection, seen from outside: which process has it, and what
 // the kernel says of it. It is a duplicate of the server's own descriptor (pidfd_getfd), so that
-// options can be read and filters set on the very socket; while it is held, the connection does not
-// end on the server's side.
+// the very socket can be asked; while it is held, the connection does not end on the server's side.
 //
 // Takes the right to trace the server: root's, or that of the user who started it. What the kernel
 // refuses throws std::system_error.
@@ -34,7 +33,8 @@ struct Outflow {
 Outflow outflow_of(int socket);
 
 /// From now on what comes for `socket` is thrown away on arrival, acknowledgments included; the
-/// other side sends its data again later.
+/// other side sends its data again later. By a demand that no packet meets, for which no user needs
+/// a right, unlike for a filter: more hops left than a sender gives.
 void drop_what_arrives(int socket);
 void let_arrive(int socket);
 

@@ -1,14 +1,14 @@
-// drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES [uppercase|as-sent]]: a load that costs
-// as little as it can.
+// drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES [uppercase|as-sent]]: a load that
+// costs as little as it can.
 //
 // The neutral client of the benchmark: it drives ours and the ceiling alike, and keeps exact counts
 // to hold the server's books against. Closed loop, CONNECTIONS at once:
 //   crr  connect, request, reply, half-close, end of file, close, and again;
 //   rr   the connections are held, each with one request under way at a time.
-// Every reply byte is compared, with the request in upper case or, of a server that only echoes, with
-// the bytes as they were sent. One epoll loop (or PROCESSES of them, which share the connections)
-// is cheaper than a process for each connection, and what the client does not use is left to the
-// server: on one machine whatever both sides of a ratio share draws it towards one.
+// Every reply byte is compared: with the request in upper case or, where the server only echoes,
+// with the bytes as they were sent. One epoll loop (or PROCESSES of them, which share the
+// connections) is cheaper than a process for each connection, and what the client does not use is
+// left to the server: on one machine whatever both sides of a ratio share draws it towards one.
 //
 // It half-closes and waits for the end instead of just closing, so that a connection counts only
 // when the server is done with it, and TIME_WAIT stays on this side. Prints one JSON line: `opened`
