@@ -18,10 +18,12 @@ import mp
 import network
 import rates
 import report
+import uppercase
 from processes import BenchError
 
-SECTIONS = ("memory", "held", "mp", "crr", "rr", "between")  # in this order: TIME_WAIT disturbs memory
-EXTRA_SECTIONS = ("client", "self-memory", "self")
+# In this order: TIME_WAIT disturbs memory.
+SECTIONS = ("memory", "held", "mp", "uppercase", "crr", "rr", "between")
+EXTRA_SECTIONS = ("public", "client", "self-memory", "self")
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,6 +43,11 @@ def parse_arguments():
                         help="connections held to measure the memory of one (1000)")
     parser.add_argument("--held-many", type=int, default=10000,
                         help="connections held in the section held (10000)")
+    parser.add_argument("--epoll-echo", metavar="'COMMAND {port}'",
+                        help="section rr: compare event mode with this echo server too (section "
+                        "public: with it alone)")
+    parser.add_argument("--epoll-echo-workers", type=int, default=1, metavar="N",
+                        help="the threads or processes in which it serves (1)")
     parser.add_argument("--rust-echo-bench", type=pathlib.Path, metavar="PATH",
                         help="section client: compare with this program too")
     parser.add_argument("--tcpkali", type=pathlib.Path, metavar="PATH",
@@ -50,22 +57,31 @@ def parse_arguments():
                         help="one section; repeatable. self and self-memory are the method's own "
                         "check: a ceiling over itself")
     options = parser.parse_args()
-    for name in ("rounds", "slice", "held", "held_many"):
+    for name in ("rounds", "slice", "held", "held_many", "epoll_echo_workers"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name.replace('_', '-')} must be above 0")
+    if options.epoll_echo is not None and "{port}" not in options.epoll_echo:
+        parser.error("--epoll-echo: the command has no {port}")
+    if "public" in (options.only or ()) and options.epoll_echo is None:
+        parser.error("--only public: --epoll-echo is needed")
     return options
 
 
 def rate_section(options, title, comparisons):
     """One table, then the parts of each line's cost."""
     report.show_rate_heading(title, options.rounds, options.slice)
-    lines = []
+    lines, unmeasured = [], []
     for comparison in comparisons:
+        if reason := rates.cannot_be_measured(comparison):
+            report.show_rate_not_measured(comparison, reason)
+            unmeasured.append({"name": comparison.name, "load": str(comparison.load),
+                               "not_measured": reason})
+            continue
         lines.append(rates.measure(options.build, comparison, options.rounds, options.slice))
         report.show_rate(lines[-1])
     for line in lines:
         report.show_cost(line)
-    return lines
+    return lines + unmeasured
 
 
 def memory_section(options):
@@ -95,13 +111,34 @@ def mp_section(options):
     return results
 
 
+def uppercase_section(options):
+    report.show_uppercase_heading(options.rounds)
+    lines = []
+    for line in uppercase.measure(options.build, options.rounds):
+        lines.append(line)
+        report.show_uppercase(line)
+    if not lines[0]["has_icu"]:
+        report.show_no_icu()
+    return lines
+
+
 def crr_section(options):
     return rate_section(options, "connections per second", rates.connection_rates(options.build))
 
 
+def public_rates(options):
+    if options.epoll_echo is None:
+        return []
+    return rates.public_rates(options.build, options.epoll_echo, options.epoll_echo_workers)
+
+
 def rr_section(options):
     return rate_section(options, "requests per second on held connections",
-                        rates.request_rates(options.build))
+                        rates.request_rates(options.build) + public_rates(options))
+
+
+def public_section(options):
+    return rate_section(options, "event mode over a public echo server", public_rates(options))
 
 
 def between_section(options):
@@ -127,7 +164,9 @@ def client_section(options):
 
 
 RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
-       "crr": crr_section, "rr": rr_section, "between": between_section, "client": client_section,
+       "uppercase": uppercase_section,
+       "crr": crr_section, "rr": rr_section, "between": between_section,
+       "public": public_section, "client": client_section,
        "self-memory": self_memory_section, "self": self_section}
 
 
@@ -136,18 +175,26 @@ def _line_is_good(line):
             and not line.get("errors"))
 
 
-def all_good(results):
-    lines = []
+def _lines(results):
     for result in results.values():
-        lines += result if isinstance(result, list) else [result]
-    return all(map(_line_is_good, lines))
+        yield from result if isinstance(result, list) else [result]
+
+
+def all_good(results):
+    return all(map(_line_is_good, _lines(results)))
+
+
+def _not_measured(results):
+    return sum("not_measured" in line for line in _lines(results))
 
 
 def check_programs(options, sections):
     needed = ["ceiling/fork_loop", "ceiling/drive"]
     if "mp" in sections:
         needed.append("mp_speed")
-    if set(sections) & {"memory", "held", "crr", "rr", "between", "client"}:
+    if "uppercase" in sections:
+        needed.append("uppercase_bench")
+    if set(sections) & {"memory", "held", "crr", "rr", "between", "public", "client"}:
         needed.append("forkechod")
     if "client" in sections:
         needed += ["forkecho", "ceiling/echo_threads", "ceiling/prefork_loop"]
@@ -167,8 +214,7 @@ def measure(options):
     report.show_machine(about, busy, own_network, network.tracks_connections())
     results = {name: RUN[name](options) for name in sections}
     good = all_good(results)
-    report.show()
-    report.show("every target met" if good else "not every target met")
+    report.show_end(good, _not_measured(results))
     if options.json:
         report.write_json(options.json, {"schema": 1, "machine": about, "busy_before": busy,
                                          "own_network": own_network,

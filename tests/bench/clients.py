@@ -11,14 +11,15 @@ from processes import BenchError, end_group, start
 HOLD_S = 300
 
 
-def drive(build, port, load, seconds):
+def drive(build, server, load, seconds):
     """Runs one slice of `load` and returns the JSON that drive printed.
 
     drive runs as many processes as there are processors: with one, the client and not the server is
     the limit of the faster servers.
     """
-    command = [build / "ceiling" / "drive", "127.0.0.1", port, load.workload, load.connections,
-               f"{seconds:.3f}", load.size, min(os.cpu_count(), 64)]
+    command = [build / "ceiling" / "drive", "127.0.0.1", server.port, load.workload,
+               load.connections, f"{seconds:.3f}", load.size, min(os.cpu_count(), 64),
+               server.reply]
     process = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         output, errors = process.communicate(timeout=seconds + 60)

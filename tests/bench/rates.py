@@ -1,6 +1,7 @@
 """Connections per second and requests per second: ours over the ceiling, in interleaved rounds."""
 
 import dataclasses
+import os
 
 import clients
 import machine
@@ -8,12 +9,13 @@ import network
 import processes
 import servers
 import stats
-from servers import Ceiling, Daemon
+from servers import Ceiling, Daemon, PublicServer
 
 WARM_S = 0.1
 FORK = stats.Target(lowest=0.97)
 POOL = stats.Target(lowest=0.97)
 REQUEST_REPLY = stats.Target(lowest=0.97)
+PUBLIC = stats.Target(lowest=1.0)
 SAME = stats.Target(lowest=0.97, highest=1.03)
 SANDBOX = stats.Target(lowest=0.97)
 AHEAD = stats.Target(lowest=0.95)
@@ -78,6 +80,18 @@ def request_rates(build):
     return result
 
 
+def public_rates(build, command, workers):
+    """Event mode over a public echo server of as many `workers` (threads, processes); with as many
+    of ours, where the machine's processors allow it, and with as many as we start by default."""
+    public, by_default = PublicServer(command), len(os.sched_getaffinity(0))
+    sides = {by_default: Daemon(build, "event")}
+    if workers < by_default:
+        sides[workers] = Daemon(build, "event", processors=workers)
+    loads = [Load("rr", 64, size) for size in (64, 4096)]
+    return [Comparison(f"event, {ours} over {workers}", daemon, public, load, PUBLIC)
+            for load in loads for ours, daemon in sides.items()]
+
+
 def between_daemons(build):
     """What a promise costs: a daemon over another one. The sandbox on over off; strict, whose cost
     is told and not bounded; workers forked ahead over children forked when their client comes."""
@@ -119,7 +133,7 @@ def _cost_per_unit(load, drive, whole, parents):
              "  in the kernel, us": whole["system_us"],
              "  in interrupts, us": whole["interrupt_us"],
              "  of it the client's, us": client_us,
-             "CPU idle, us": whole["idle_us"],
+             "CPU idle, us": whole["idle_us"], "CPU stolen by other machines, us": whole["steal_us"],
              "context switches": whole["switches"],
              "  of them the client's": drive["context_switches"],
              "page faults": whole["faults"], "forks": whole["forks"]}
@@ -147,11 +161,11 @@ def _slice(build, side, comparison, seconds):
     """One fresh server, warmed, driven for one slice."""
     load = comparison.load
     with side.running() as server:
-        warm = clients.drive(build, server.port, load, WARM_S)
+        warm = clients.drive(build, server, load, WARM_S)
         parents = _watched_parents(comparison, server)
         lost = network.timeouts()
         before, activities = machine.counters(), _activities(parents)
-        drive = clients.drive(build, server.port, load, seconds)
+        drive = clients.drive(build, server, load, seconds)
         whole = machine.difference(machine.counters(), before)
         spent = {name: machine.difference(now, activities[name])
                  for name, now in _activities(parents).items()}
@@ -161,6 +175,14 @@ def _slice(build, side, comparison, seconds):
             "errors": warm["errors"] + drive["errors"], "balanced": balanced,
             "lost": network.timeouts() - lost,
             "cost": _cost_per_unit(load, drive, whole, spent)}
+
+
+def cannot_be_measured(comparison):
+    """Why not, or None: a server that is not ours may not answer such a request at all."""
+    size = comparison.load.size
+    if isinstance(comparison.ceiling, PublicServer) and not comparison.ceiling.answers(size):
+        return f"no figure: {comparison.ceiling.name} does not give {size:,} bytes back"
+    return None
 
 
 def measure(build, comparison, rounds, seconds):

@@ -54,6 +54,10 @@ def show_rate(line):
         show(f"  {'':<16}BOOKS: the daemon's count of accepted connections is not the client's")
 
 
+def show_rate_not_measured(comparison, reason):
+    show(f"  {comparison.name:<16}{str(comparison.load):<20}{reason}")
+
+
 def show_cost(line):
     """The parts of one line's cost: ours, the ceiling's and what is between them."""
     show()
@@ -119,6 +123,39 @@ def show_mp(line):
         show("    the results DIFFER")
 
 
+def show_uppercase_heading(rounds):
+    show()
+    show(f"uppercasing, GB of input per second (medians of {rounds} interleaved rounds)")
+    show(f"  {'text':<18}{'MiB':>6}{'ASCII':>7}{'ours':>8}{'copy':>8}{'ratio':>8}  {'range':<15}"
+         f"{'ICU':>6}{'ratio':>8}  {'range':<15}{'target':<16}verdict")
+
+
+def _over(one):
+    if one is None:
+        return f"{'-':>8}  {'':<15}"
+    ratio = one["ratio"]
+    spread = f"{ratio.lowest:.2f}-{ratio.highest:.2f}"
+    return f"{ratio.median:>8.2f}  {spread:<15}"
+
+
+def show_uppercase(line):
+    speeds, over = line["gb_per_s"], line["over"]
+    icu = f"{speeds['icu'].median:>6.2f}" if "icu" in speeds else f"{'-':>6}"
+    targets = [f"{one['target']} {name}" for name, one in over.items()
+               if one and one["target"] != stats.Target()]
+    show(f"  {line['text']:<18}{line['bytes'] >> 20:>6,}{line['ascii']:>7.0%}"
+         f"{speeds['ours'].median:>8.2f}{speeds['copy'].median:>8.2f}{_over(over['copy'])}"
+         f"{icu}{_over(over['icu'])}{', '.join(targets) or '-':<16}"
+         f"{_verdict(line['met']) if targets else '-'}")
+    if line["errors"]:
+        show(f"  {'':<18}the result is NOT what ICU makes of it")
+
+
+def show_no_icu():
+    show("  ICU is not there, so nothing is compared with it: apt-get install libicu-dev, "
+         "and build uppercase_bench again")
+
+
 def show_client_heading(rounds, seconds):
     show()
     show("processor time of the load client per request, 64 connections, 64 bytes "
@@ -151,6 +188,12 @@ def show_client_calls(calls):
         parts = ", ".join(f"{name} {each:.2f}"
                           for name, each in sorted(often.items(), key=lambda item: -item[1]))
         show(f"  system calls per request, {load} ({counted['requests']:,} requests): {parts}")
+
+
+def show_end(good, not_measured):
+    show()
+    show(("every target met" if good else "not every target met")
+         + (f"; {not_measured} lines have no figure" if not_measured else ""))
 
 
 def write_json(path, result):

@@ -80,14 +80,15 @@ inline std::vector<pid_t> descendants_of(pid_t pid) {
   return all;
 }
 
-/// Numbers of the open descriptors, and what each is ("socket:[4711]").
+/// Numbers of the open descriptors, and what each is ("socket:[4711]"); those read until then of a
+/// process that ends meanwhile.
 inline std::map<int, std::string> descriptors_of(pid_t pid) {
   std::map<int, std::string> descriptors;
   std::error_code gone;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd", gone)) {
-    descriptors[std::stoi(entry.path().filename())] =
-        std::filesystem::read_symlink(entry.path(), gone).string();
+  std::filesystem::directory_iterator entry("/proc/" + std::to_string(pid) + "/fd", gone);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(gone)) {
+    descriptors[std::stoi(entry->path().filename())] =
+        std::filesystem::read_symlink(entry->path(), gone).string();
   }
   return descriptors;
 }

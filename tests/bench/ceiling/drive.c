@@ -1,13 +1,14 @@
-// drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES]: a load that costs as little as it
-// can.
+// drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES [uppercase|as-sent]]: a load that
+// costs as little as it can.
 //
 // The neutral client of the benchmark: it drives ours and the ceiling alike, and keeps exact counts
 // to hold the server's books against. Closed loop, CONNECTIONS at once:
 //   crr  connect, request, reply, half-close, end of file, close, and again;
 //   rr   the connections are held, each with one request under way at a time.
-// Every reply byte is compared. One epoll loop (or PROCESSES of them, which share the connections)
-// is cheaper than a process for each connection, and what the client does not use is left to the
-// server: on one machine whatever both sides of a ratio share draws it towards one.
+// Every reply byte is compared: with the request in upper case or, where the server only echoes,
+// with the bytes as they were sent. One epoll loop (or PROCESSES of them, which share the
+// connections) is cheaper than a process for each connection, and what the client does not use is
+// left to the server: on one machine whatever both sides of a ratio share draws it towards one.
 //
 // It half-closes and waits for the end instead of just closing, so that a connection counts only
 // when the server is done with it, and TIME_WAIT stays on this side. Prints one JSON line: `opened`
@@ -239,10 +240,20 @@ static long print_sum(int processes, const struct result* results) {
   return sum.errors;
 }
 
+// What a server that only echoes gives back.
+static bool is_as_sent(const char* text) {
+  if (strcmp(text, "as-sent") == 0) return true;
+  if (strcmp(text, "uppercase") == 0) return false;
+  fprintf(stderr, "%s: not uppercase or as-sent\n", text);
+  exit(64);
+}
+
 static void read_arguments(int argc, char** argv) {
   const bool known = argc >= 7 && (strcmp(argv[3], "rr") == 0 || strcmp(argv[3], "crr") == 0);
-  if (!known || argc > 8) {
-    fprintf(stderr, "usage: drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES]\n");
+  if (!known || argc > 9) {
+    fprintf(stderr,
+            "usage: drive HOST PORT crr|rr CONNECTIONS SECONDS SIZE [PROCESSES "
+            "[uppercase|as-sent]]\n");
     exit(64);
   }
   char* end = NULL;
@@ -256,11 +267,12 @@ static void read_arguments(int argc, char** argv) {
   plan.connections = number(argv[4], 1, 10000);
   plan.duration_ns = (int64_t)(seconds * 1e9);
   fill_payload(&payload, (size_t)number(argv[6], 1, BUFFER_SIZE));
+  if (argc == 9 && is_as_sent(argv[8])) memcpy(payload.reply, payload.request, payload.size);
 }
 
 int main(int argc, char** argv) {
   read_arguments(argc, argv);
-  const int processes = argc == 8 ? (int)number(argv[7], 1, MAX_PROCESSES) : 1;
+  const int processes = argc >= 8 ? (int)number(argv[7], 1, MAX_PROCESSES) : 1;
   raise_descriptor_limit();
   struct result* results = mmap(NULL, MAX_PROCESSES * sizeof *results, PROT_READ | PROT_WRITE,
                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
