@@ -36,6 +36,8 @@ using sys::Deadline;
 
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
+/// How many children may be reaped before clients are looked at again.
+constexpr int reap_batch = 64;
 /// So long after the drain timeout clients may wait for room; after that they are refused, so that
 /// they see an end before the daemon's own, at which they would be reset (supervisor.cpp,
 /// finish_patience).
@@ -103,7 +105,7 @@ class Acceptor {
         slots_(slots),
         gate_(context, Accepting::polls, slots.size()),
         children_(static_cast<std::uint32_t>(slots.size())),
-        ended_(slots.ended()),
+        ended_(slots),
         child_(child),
         several_(context.peers > 1),
         signals_(watch_signals()) {
@@ -245,7 +247,9 @@ class Acceptor {
   /// A child is booked before it is reaped, and noted until it is both (scoreboard.h, Reaping):
   /// what it came to is not lost if we are killed in between.
   void reap_children() {
-    while (const auto ended = ended_.next(children_.size())) {
+    for (int i = 0; i < reap_batch; ++i) {
+      const auto ended = ended_.next(children_.size());
+      if (!ended) break;
       page_.reaping.begin(ended->pid, book_);
       account_for(*ended);
       FORKECHO_MP_STEP("acceptor.reap.booked");
@@ -253,6 +257,7 @@ class Acceptor {
       FORKECHO_MP_STEP("acceptor.reap.done");
       page_.reaping.end();
     }
+    ended_.take_notes();
   }
 
   void account_for(const mp::Exit& exit) {

@@ -177,7 +177,7 @@ void ConnectionChild::wait_for_any() const {
   FORKECHO_MP_STEP("acceptor.child.ready");
   const Ending ending = serve_connection(socket, serve_options_, slot.meter);
   FORKECHO_MP_STEP("acceptor.child.served");
-  if (ended != nullptr) ended->add(slot.pid.load(std::memory_order_relaxed));
+  if (ended != nullptr) ended->add(slot);
   leave(static_cast<int>(ending));
 }
 

@@ -5,8 +5,9 @@
 namespace forkecho::server {
 namespace {
 
-/// Looks at all go on so long where each finds somebody: of many who end at once the first is near.
-constexpr sys::Duration longest_look = std::chrono::milliseconds(1);
+/// Looks at all go on where each finds somebody, until so much was wasted: of many who are killed
+/// at once the first is near.
+constexpr sys::Duration most_wasted = std::chrono::milliseconds(1);
 
 }  // namespace
 
@@ -15,23 +16,28 @@ void EndedChildren::signalled(pid_t pid) {
   if (!owed_) due_ = sys::Deadline::after(unnoticed);
   owed_ = true;
   while (const pid_t late = not_yet_.take()) hints_.add(late);
-  if (pid > 0) hints_.add(pid);
+  hints_.add(pid);
 }
 
 sys::Deadline EndedChildren::look_again() const {
+  if (heard_) return sys::Deadline::immediately();
+  return all_are_due();
+}
+
+sys::Deadline EndedChildren::all_are_due() const {
   if (!owed_) return sys::Deadline::never();
   return sys::Deadline::at(std::max(due_.when(), rest_until_.when()));
 }
 
 std::optional<mp::Exit> EndedChildren::next(std::uint32_t children) {
-  if (!heard_ && !look_again().passed()) return std::nullopt;
+  if (!look_again().passed()) return std::nullopt;
+  take_notes();
   if (children <= few) {
     const auto ended = mp::peek_ended();
     hints_.clear();
     if (!ended) heard_ = owed_ = false;
     return ended;
   }
-  take_notes();
   if (const auto ended = follow_hints()) return ended;
   if (const auto ended = look_at_all()) return ended;
   heard_ = false;
@@ -39,12 +45,7 @@ std::optional<mp::Exit> EndedChildren::next(std::uint32_t children) {
 }
 
 void EndedChildren::take_notes() {
-  const std::uint32_t written = notes_.next.load(std::memory_order_acquire);
-  if (written - notes_read_ > EndedNotes::places) notes_read_ = written - EndedNotes::places;
-  for (; notes_read_ != written; ++notes_read_) {
-    auto& note = notes_.pids[notes_read_ % EndedNotes::places];
-    if (const pid_t pid = note.exchange(0, std::memory_order_acquire); pid > 0) hints_.add(pid);
-  }
+  slots_.take_ended([this](pid_t pid) { hints_.add(pid); });
 }
 
 std::optional<mp::Exit> EndedChildren::follow_hints() {
@@ -61,15 +62,16 @@ std::optional<mp::Exit> EndedChildren::follow_hints() {
 }
 
 std::optional<mp::Exit> EndedChildren::look_at_all() {
-  if (!look_again().passed()) return std::nullopt;
+  if (!all_are_due().passed()) return std::nullopt;
   const auto begun = sys::Clock::now();
   const auto ended = mp::peek_ended();
-  spent_ += sys::Clock::now() - begun;
+  const sys::Duration took = sys::Clock::now() - begun;
+  wasted_ += ended ? std::max<sys::Duration>(took - worth, sys::Duration::zero()) : took;
   owed_ = ended.has_value();
   due_ = sys::Deadline::immediately();
-  if (ended && spent_ < longest_look) return ended;
-  rest_until_ = sys::Deadline::after(share * spent_);
-  spent_ = sys::Duration::zero();
+  if (ended && wasted_ < most_wasted) return ended;
+  rest_until_ = sys::Deadline::after(share * wasted_);
+  wasted_ = sys::Duration::zero();
   return ended;
 }
 

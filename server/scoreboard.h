@@ -61,7 +61,8 @@ struct alignas(128) Slot {
   PeerAddress peer;
   Counter connections;
   Meter meter;
-  std::atomic<std::int64_t> since_ns;  // when it entered this state, on the monotonic clock
+  std::atomic<std::int64_t> since_ns;       // when it entered this state, on the monotonic clock
+  std::atomic<std::uint32_t> ended_before;  // a link of EndedNotes (slot_table.h)
 
   void enter(SlotState next) {
     since_ns.store(sys::Clock::now().time_since_epoch().count(), std::memory_order_relaxed);

@@ -21,19 +21,22 @@
 
 namespace forkecho::server {
 
-/// Pids of children that are about to end, for their acceptor: a ring that any child writes to, in
-/// memory that all of them can scribble over. Hints, no more (ended_children.h). A page, so that
-/// whoever says nothing touches nothing.
+/// Which children are about to end, for their acceptor: a list through their slots, the last who
+/// came first, so that there is room for all of them at once. Any child writes to it, in memory
+/// that all of them can scribble over: hints, no more (ended_children.h). A page, so that whoever
+/// says nothing touches nothing.
+///
+/// A slot is in it once at most, if the acceptor takes the list after it has reaped and before it
+/// gives the slot to another; else others in it may be lost.
 struct alignas(4096) EndedNotes {
-  static constexpr std::uint32_t places = 512;  // divides 2^32: `next` may wrap
+  std::atomic<std::uint32_t> last;  // slots are counted from 1; 0: none
 
-  std::atomic<std::uint32_t> next;
-  std::atomic<pid_t> pids[places];
-
-  /// A child's. One that is killed in the middle leaves a place empty.
-  void add(pid_t pid) {
-    const std::uint32_t place = next.fetch_add(1, std::memory_order_relaxed);
-    pids[place % places].store(pid, std::memory_order_release);
+  /// A child's, of its own slot. One that is killed in the middle has said nothing.
+  void add(Slot& slot);
+  /// The acceptor's: what `last` was, which is 0 now.
+  std::uint32_t take() {
+    if (last.load(std::memory_order_relaxed) == 0) return 0;
+    return last.exchange(0, std::memory_order_acquire);
   }
 };
 
@@ -46,6 +49,17 @@ class SlotTable {
   Slot& operator[](std::size_t index) const { return all()[index]; }
   std::span<Slot> all() const;
   EndedNotes& ended() const;
+  /// Takes the list of those who are about to end, and calls `visit` with their pids, the last
+  /// first. Nonsense in it leads to nothing but wrong pids, at most size() of them.
+  template <typename Visit>
+  void take_ended(Visit&& visit) const {
+    std::uint32_t at = ended().take();
+    for (std::size_t left = size_; at != 0 && at <= size_ && left > 0; --left) {
+      const Slot& slot = (*this)[at - 1];
+      at = slot.ended_before.load(std::memory_order_relaxed);
+      visit(slot.pid.load(std::memory_order_relaxed));
+    }
+  }
 
   /// The owner's. `slot` is in use from now on; it was not before.
   void use(std::uint32_t slot);
@@ -81,5 +95,16 @@ class SlotTable {
   mp::SharedMemory memory_;  // the notes, and behind them the slots
   mp::RawArray<Link> links_;
 };
+
+/// In the header, so that it is part of what a child runs.
+inline void EndedNotes::add(Slot& slot) {
+  const auto* const first = reinterpret_cast<const Slot*>(this + 1);  // as SlotTable lays them out
+  const auto number = static_cast<std::uint32_t>(&slot - first) + 1;
+  std::uint32_t before = last.load(std::memory_order_relaxed);
+  do {
+    slot.ended_before.store(before, std::memory_order_relaxed);
+  } while (!last.compare_exchange_weak(before, number, std::memory_order_release,
+                                       std::memory_order_relaxed));
+}
 
 }  // namespace forkecho::server

@@ -60,9 +60,16 @@ class EndedChildrenTest : public testing::Test {
     return next();
   }
 
-  SlotTable slots_{8};
-  EndedNotes& notes_ = slots_.ended();
-  EndedChildren children_{notes_};
+  /// As a child does in its slot.
+  void note(pid_t pid) {
+    Slot& slot = slots_[next_slot_++ % slots_.size()];
+    slot.pid = pid;
+    slots_.ended().add(slot);
+  }
+
+  SlotTable slots_{3 * EndedChildren::few};
+  EndedChildren children_{slots_};
+  std::size_t next_slot_ = 0;
   std::set<pid_t> alive_;
 };
 
@@ -80,7 +87,7 @@ TEST_F(EndedChildrenTest, OfManyThoseAreFoundWhoWereNamed) {
   const pid_t first = ended();
   const pid_t second = ended();
   start();
-  notes_.add(second);
+  note(second);
   children_.signalled(first);
   EXPECT_EQ((std::set<pid_t>{next(), next()}), (std::set<pid_t>{first, second}));
   EXPECT_EQ(next(), 0);
@@ -88,7 +95,7 @@ TEST_F(EndedChildrenTest, OfManyThoseAreFoundWhoWereNamed) {
 
 TEST_F(EndedChildrenTest, WhoNotesItsEndIsAskedAgainUntilItHasEnded) {
   const pid_t child = start();
-  notes_.add(child);
+  note(child);
   children_.signalled(0);
   EXPECT_EQ(next(), 0) << "on its way out";
   end(child, SIGTERM);
@@ -98,19 +105,30 @@ TEST_F(EndedChildrenTest, WhoNotesItsEndIsAskedAgainUntilItHasEnded) {
 
 TEST_F(EndedChildrenTest, NonsenseIsNotBelieved) {
   const pid_t child = ended();
-  for (const pid_t pid : {getpid(), 1, -1, 0, 0x7fffffff}) notes_.add(pid);
-  notes_.add(child);
+  for (const pid_t pid : {getpid(), 1, -1, 0, 0x7fffffff}) note(pid);
+  note(child);
   children_.signalled(getpid());
   EXPECT_EQ(next(), child);
   EXPECT_EQ(next(), 0);
 }
 
-TEST_F(EndedChildrenTest, ACountThatCannotBeIsNotCountedTo) {
-  notes_.next.store(0xF0000000);
+TEST_F(EndedChildrenTest, AListThatLeadsOutOfTheTableEnds) {
+  const pid_t child = ended();
+  slots_.ended().last = 0xF0000000;
+  note(child);
   children_.signalled(0);
-  const auto begin = sys::Clock::now();
+  EXPECT_EQ(next(), child);
   EXPECT_EQ(next(), 0);
-  EXPECT_LT(sys::Clock::now() - begin, 1s);
+}
+
+TEST_F(EndedChildrenTest, AListThatRunsInACircleEnds) {
+  const pid_t child = ended();
+  note(1);
+  note(child);
+  slots_[0].ended_before = 2;
+  children_.signalled(0);
+  EXPECT_EQ(next(), child);
+  EXPECT_EQ(next(), 0);
 }
 
 TEST_F(EndedChildrenTest, WhoWasNotNamedIsFoundInAWhile) {
@@ -131,26 +149,64 @@ TEST_F(EndedChildrenTest, BesideOneThatWasKilledTheOthersAreFoundAtOnce) {
   EXPECT_EQ(next(), unnoticed);
 }
 
-TEST_F(EndedChildrenTest, MoreNotesThanThereIsRoomForAreMadeUpFor) {
-  const pid_t lost = ended();
-  const pid_t last = ended();
-  notes_.add(lost);
-  for (std::uint32_t i = 0; i < 2 * EndedNotes::places; ++i) notes_.add(1);
-  notes_.add(last);
+TEST_F(EndedChildrenTest, AllThatThereIsRoomForMayEndAtOnce) {
+  std::set<pid_t> over{ended(), ended()};
+  note(*over.begin());
+  while (next_slot_ < slots_.size() - 1) note(getpid());
+  note(*over.rbegin());
   children_.signalled(0);
-  EXPECT_EQ(next(), last);
-  EXPECT_EQ(next_in_time(), lost);
+  EXPECT_EQ((std::set<pid_t>{next(), next()}), over);
 }
 
-TEST_F(EndedChildrenTest, NotesWrapAround) {
-  for (std::uint32_t round = 0; round < 3; ++round) {
-    for (std::uint32_t i = 0; i < EndedNotes::places - 1; ++i) notes_.add(1);
+TEST_F(EndedChildrenTest, ASlotMayBeNotedAgainOnceNotesWereTaken) {
+  for (int round = 0; round < 3; ++round) {
+    next_slot_ = 0;
     const pid_t child = ended();
-    notes_.add(child);
+    note(child);
+    children_.take_notes();
+    next_slot_ = 0;
+    const pid_t after = ended();
+    note(after);
     children_.signalled(0);
-    EXPECT_EQ(next(), child) << round;
+    EXPECT_EQ((std::set<pid_t>{next(), next()}), (std::set<pid_t>{child, after})) << round;
     EXPECT_EQ(next(), 0);
   }
+}
+
+TEST_F(EndedChildrenTest, WhoeverStoppedAskingIsToAskAgainAtOnce) {
+  const std::set<pid_t> over{ended(), ended()};
+  for (const pid_t pid : over) note(pid);
+  children_.signalled(0);
+  EXPECT_TRUE(over.contains(next()));
+  EXPECT_TRUE(children_.look_again().passed());
+  EXPECT_TRUE(over.contains(next()));
+  EXPECT_EQ(next(), 0);
+  EXPECT_FALSE(children_.look_again().passed());
+}
+
+/// They have left no notes. Looks at all take a small part of the time where they find nobody; here
+/// each of them does.
+TEST_F(EndedChildrenTest, ManyWhoWereKilledAreFoundWithoutRests) {
+  constexpr std::size_t count = 300;
+  std::set<pid_t> over;
+  while (over.size() < count) over.insert(start());
+  for (const pid_t pid : over) end(pid);
+  children_.signalled(*over.begin());
+  std::set<pid_t> found;
+  sys::Duration rests{0};
+  const auto deadline = sys::Deadline::after(10s);
+  while (found.size() < count && !deadline.passed()) {
+    if (const pid_t pid = next()) {
+      found.insert(pid);
+      continue;
+    }
+    const auto begin = sys::Clock::now();
+    ASSERT_TRUE(
+        tests::eventually(tests::patience(), [&] { return children_.look_again().passed(); }));
+    rests += sys::Clock::now() - begin;
+  }
+  EXPECT_EQ(found, over);
+  EXPECT_LT(rests, 100ms);
 }
 
 /// With nobody left to find, a look at all costs what a look at this process's few children does.

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <random>
 #include <set>
+#include <vector>
 
 #include "tests/support/child.h"
 #include "tests/support/soak.h"
@@ -96,13 +97,15 @@ TEST(SlotTable, ChildrenHaveTheSlotsAndNotTheList) {
   table.keep_list_from_children();
   EXPECT_EQ(tests::exitcode_in_child([&] {
               table[1].enter(SlotState::serving);
-              table.ended().add(42);
+              table.ended().add(table[1]);
               return 0;
             }),
             0);
   EXPECT_EQ(table[1].state.load(), SlotState::serving);
-  EXPECT_EQ(table.ended().next.load(), 1U);
-  EXPECT_EQ(table.ended().pids[0].load(), 42);
+  std::vector<pid_t> noted;
+  table.take_ended([&noted](pid_t pid) { noted.push_back(pid); });
+  EXPECT_EQ(noted, std::vector<pid_t>{table[1].pid.load()});
+  EXPECT_EQ(table.ended().last.load(), 0U);
   EXPECT_EQ(tests::exitcode_in_child([&] { return static_cast<int>(table.used()); }), -SIGSEGV);
   table.keep_from_children();
   EXPECT_EQ(tests::exitcode_in_child([&] { return static_cast<int>(table[1].pid.load()); }),

@@ -208,7 +208,7 @@ int main(int argc, char** argv) {
     return 64;
   }
   target = parse_target(argv[1], argv[2]);
-  const long count = number(argv[3], 1, 1000000);
+  const long count = number(argv[3], 0, 1000000);
   fill_payload(&payload, argc == 5 ? (size_t)number(argv[4], 1, BUFFER_SIZE) : 64);
   raise_descriptor_limit();
   signal(SIGPIPE, SIG_IGN);
