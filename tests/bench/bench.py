@@ -12,6 +12,7 @@ import signal
 import sys
 
 import client_cost
+import held
 import machine
 import memory
 import mp
@@ -39,8 +40,9 @@ def parse_arguments():
                         help="seconds of each side in a round (1)")
     parser.add_argument("--held", type=int, default=1000,
                         help="connections held to measure the memory of one (1000)")
-    parser.add_argument("--held-many", type=int, default=10000,
-                        help="connections held in the section held (10000)")
+    parser.add_argument("--held-many", type=int, metavar="N",
+                        help=f"connections held in the section held ({held.DEFAULT_COUNT}, if the "
+                        "machine has room for them as it is); kernel.pid_max is raised meanwhile")
     parser.add_argument("--rust-echo-bench", type=pathlib.Path, metavar="PATH",
                         help="section client: compare with this program too")
     parser.add_argument("--tcpkali", type=pathlib.Path, metavar="PATH",
@@ -50,9 +52,11 @@ def parse_arguments():
                         help="one section; repeatable. self and self-memory are the method's own "
                         "check: a ceiling over itself")
     options = parser.parse_args()
-    for name in ("rounds", "slice", "held", "held_many"):
+    for name in ("rounds", "slice", "held"):
         if getattr(options, name) <= 0:
-            parser.error(f"--{name.replace('_', '-')} must be above 0")
+            parser.error(f"--{name} must be above 0")
+    if options.held_many is not None and not 3 <= options.held_many <= 1_000_000:
+        parser.error("--held-many must be from 3 to 1000000")
     return options
 
 
@@ -81,7 +85,9 @@ def self_memory_section(options):
 
 
 def held_section(options):
-    result = memory.hold_many(options.build, options.held_many)
+    count = options.held_many or held.DEFAULT_COUNT
+    rounds = min(options.rounds, held.ROUNDS if count <= held.SEVERAL_ROUNDS_TO else 1)
+    result = held.hold_many(options.build, count, rounds, asked_for=options.held_many is not None)
     report.show_held(result)
     return result
 
@@ -136,6 +142,10 @@ def _line_is_good(line):
             and not line.get("errors"))
 
 
+def _was_left_out(result):
+    return isinstance(result, dict) and not result.get("done", True)
+
+
 def all_good(results):
     lines = []
     for result in results.values():
@@ -167,8 +177,8 @@ def measure(options):
     report.show_machine(about, busy, own_network, network.tracks_connections())
     results = {name: RUN[name](options) for name in sections}
     good = all_good(results)
-    report.show()
-    report.show("every target met" if good else "not every target met")
+    left_out = [name for name in sections if _was_left_out(results[name])]
+    report.show_end(good, left_out)
     if options.json:
         report.write_json(options.json, {"schema": 1, "machine": about, "busy_before": busy,
                                          "own_network": own_network,
@@ -177,8 +187,10 @@ def measure(options):
 
 
 def main():
-    # A request to end unwinds like any other error, so that the servers are ended on the way.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A request to end unwinds like any other error, so that the servers are ended on the way,
+    # and the machine's settings put back.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: sys.exit(128 + which))
     options = parse_arguments()
     options.build = options.build.resolve()
     try:

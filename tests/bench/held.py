@@ -7,6 +7,8 @@ once, then the last. What the first thousand cost is compared with what the last
 ceiling does the same, whose growth is the kernel's. What it has no figure for is None.
 """
 
+import contextlib
+import mmap
 import statistics
 import time
 
@@ -21,6 +23,7 @@ from servers import Ceiling, Daemon
 DEFAULT_COUNT = 30_000  # what the stock pid_max of 32,768 has room for
 STEP = 1000
 ROUNDS = 3
+SEVERAL_ROUNDS_TO = 50_000  # above, one takes minutes
 STATUS_SAMPLES = 9
 STATUS_MS = stats.Target(highest=100)
 OWN_BYTES = stats.Target(highest=128)  # a cache line or two
@@ -29,6 +32,7 @@ MOST_BYTES = stats.Target(highest=15 * 2**30)
 MOST_BYTES_FROM = 100_000  # connections
 _QUIET_S = 0.3             # what is done later for an end is in its cost
 _ENDED_S = 120
+_MADV_DONTFORK = 10
 _OTHERS = 20  # processes that may have begun elsewhere meanwhile
 
 
@@ -73,16 +77,39 @@ def _status_ms(server):
     return statistics.median(samples)
 
 
+class _Ballast:
+    """Memory for `count` connections that this machine has at hand. A virtual machine gets from its
+    host page by page what it has not used for a while, at several times the price of a fork: what
+    grows then is not the server's cost. Let go bit by bit, it is what the connections take."""
+
+    def __init__(self, count):
+        self._memory = mmap.mmap(-1, count * room.EACH_BYTES, flags=mmap.MAP_PRIVATE |
+                                 mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+        self._memory.madvise(_MADV_DONTFORK)
+        self._gone = 0
+
+    def let_go(self, connections):
+        size = min(connections * room.EACH_BYTES, len(self._memory) - self._gone)
+        size -= size % mmap.PAGESIZE
+        if size > 0:
+            self._memory.madvise(mmap.MADV_DONTNEED, self._gone, size)
+        self._gone += size
+
+    def close(self):
+        self._memory.close()
+
+
 def _open(server, holder, count):
     """Opens until `count` are held. Returns what each thousand took, and status after the first."""
-    watch, steps, status_ms = _Watch(server), [], None
-    while holder.count < count:
-        more = min(STEP, count - holder.count)
-        holder.open(more)
-        steps.append(watch.since(more))
-        if len(steps) == 1:
-            status_ms = _status_ms(server)
-            watch.since(1)
+    steps, status_ms = [], None
+    with contextlib.closing(_Ballast(count)) as ballast:
+        while holder.count < count:
+            more = min(STEP, count - holder.count)
+            ballast.let_go(more)
+            watch = _Watch(server)
+            holder.open(more)
+            steps.append(watch.since(more))
+            status_ms = status_ms or _status_ms(server)
     return steps, status_ms
 
 
@@ -126,9 +153,7 @@ def _hold_once(build, side, count):
         # What is done only once, and what parent and child share, is no connection's cost.
         with clients.holding(build, server.port, 1) as holder:
             before, own = memory.settled_parts(), _own_memory(server)
-            begin = time.monotonic()
             steps, first_status_ms = _open(server, holder, count)
-            seconds = time.monotonic() - begin
             running = len(processes.descendants(server.pid))
             parts, held_own = memory.settled_parts(), _own_memory(server)
             status_ms = _status_ms(server)
@@ -137,7 +162,7 @@ def _hold_once(build, side, count):
             asked_s = time.monotonic() - begin
             ends = _close_all(server, holder)
     above = 0 if server.status is None else 1
-    return {"processes": running - above, "seconds": seconds, "asked_s": asked_s,
+    return {"processes": running - above, "asked_s": asked_s,
             "parts": machine.difference(parts, before),
             "bytes": sum(parts.values()) - sum(before.values()),
             "own": {key: (held_own[key] - own[key]) / (count - 1) for key in own},
@@ -146,11 +171,75 @@ def _hold_once(build, side, count):
 
 
 def _figures(record):
-    """The figures of one run of a side that are compared."""
-    first, last = record["steps"][0], record["steps"][-1]
-    ends = record["ends"]
-    return {"accept_us": {"first": first["acceptor_us"], "last": last["acceptor_us"]},
-            "reap_us": {"first": ends["last"]["acceptor_us"], "last": ends["first"]["acceptor_us"],
-                        "most": ends["most"]["acceptor_us"]},
-            "machine_us": {"first": first["machine_us"], "last": last["machine_us"]},
-            "step_s": {"first": first["seconds"], "last": last["seconds"]}}
+    """What is compared and told of one run of a side: a name to a number, None where it has none."""
+    first, last, ends = record["steps"][0], record["steps"][-1], record["ends"]
+    status, own = record["status_ms"], record["own"]
+    figures = {
+        "accept_first_us": first["acceptor_us"], "accept_last_us": last["acceptor_us"],
+        "accept_growth": last["acceptor_us"] / first["acceptor_us"],
+        "machine_first_us": first["machine_us"], "machine_last_us": last["machine_us"],
+        "opened_first_s": STEP / first["seconds"] if first["seconds"] else 0,
+        "opened_last_s": STEP / last["seconds"],
+        "opening_s": sum(step["seconds"] for step in record["steps"]),
+        "steal_share": _steal_share(record["steps"]),
+        "bytes": record["bytes"], "asked_s": record["asked_s"],
+        "own_bytes": own["private"], "own_resident_bytes": own["resident"],
+        "ended_s": ends["most"]["seconds"], "ended_each_us": ends["most"]["machine_us"]}
+    if status["held"] is not None:  # books are kept, and children reaped
+        figures.update(status_first_ms=status["first"], status_ms=status["held"],
+                       reap_few_us=ends["last"]["acceptor_us"],
+                       reap_many_us=ends["first"]["acceptor_us"],
+                       reap_most_us=ends["most"]["acceptor_us"],
+                       reap_growth=ends["first"]["acceptor_us"] / ends["last"]["acceptor_us"])
+    return figures
+
+
+def _steal_share(steps):
+    """The share of all processors' time that the host gave to others while connections opened."""
+    stolen = sum(step["steal_us"] * STEP for step in steps)
+    return stolen / (sum(step["seconds"] for step in steps) * 1e6 * machine.describe()["processors"])
+
+
+def _targets(count):
+    targets = {"accept_growth": GROWTH, "reap_growth": GROWTH, "status_ms": STATUS_MS,
+               "own_bytes": OWN_BYTES}
+    if count >= MOST_BYTES_FROM:
+        targets["bytes"] = MOST_BYTES
+    return targets
+
+
+def _spreads(records):
+    figures = [_figures(record) for record in records]
+    return {key: stats.Spread.of([one[key] for one in figures]) for key in figures[0]}
+
+
+def _measure(build, count, rounds):
+    sides = {"ours": Daemon(build, "fork", "--max-connections", count + 1),
+             "ceiling": Ceiling(build, "fork_loop")}
+    memory.wait_for_quiet_sockets(count)
+    taken = {"ours": [], "ceiling": []}
+    for turn in range(rounds):
+        for key in ("ours", "ceiling") if turn % 2 == 0 else ("ceiling", "ours"):
+            taken[key].append(_hold_once(build, sides[key], count))
+    figures = {key: _spreads(records) for key, records in taken.items()}
+    verdicts = {key: target.met_by(figures["ours"][key].median)
+                for key, target in _targets(count).items()}
+    process_each = all(record["processes"] == count for record in taken["ours"])
+    return {"held": count, "done": True, "rounds": rounds, "figures": figures,
+            "targets": _targets(count), "verdicts": verdicts, "process_each": process_each,
+            "met": process_each and all(verdicts.values()), "samples": taken}
+
+
+def hold_many(build, count, rounds, asked_for):
+    """`count` connections in fork mode. Unless they were `asked_for`, nothing is done where the
+    machine has no room for them as it is; if they were, kernel.pid_max is raised meanwhile, and
+    BenchError says what else is in the way."""
+    if not asked_for:
+        reason = room.shortage(count)
+        return ({"held": count, "done": False, "reason": reason} if reason
+                else _measure(build, count, rounds))
+    with room.pids_for(count):
+        reason = room.shortage(count)
+        if reason:
+            raise processes.BenchError(f"held: {reason}")
+        return _measure(build, count, rounds)

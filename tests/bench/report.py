@@ -86,18 +86,78 @@ def show_memory(result):
         show("  NOT each connection had a process of its own")
 
 
+_HELD_ROWS = (  # a figure of held.py, what it is called, its unit
+    ("opening_s", "opened, all of them, s", ",.1f"),
+    ("opened_first_s", "opened/s, first thousand", ",.0f"),
+    ("opened_last_s", "opened/s, last thousand", ",.0f"),
+    ("accept_first_us", "acceptor's CPU, us: each of the first thousand", ",.1f"),
+    ("accept_last_us", "  each of the last thousand", ",.1f"),
+    ("accept_growth", "  growth", ".2f"),
+    ("machine_first_us", "all CPU, us: each of the first thousand", ",.0f"),
+    ("machine_last_us", "  each of the last thousand", ",.0f"),
+    ("asked_s", "asked once more, and all answered, s", ",.2f"),
+    ("bytes", "memory, MiB", "MiB"),
+    ("each", "  each, KiB", ",.1f"),
+    ("own_bytes", "acceptor's and supervisor's own, B each", ",.0f"),
+    ("own_resident_bytes", "  with the line of status, shared, B each", ",.0f"),
+    ("status_first_ms", "status, ms, while a thousand are held", ",.1f"),
+    ("status_ms", "  while all are", ",.1f"),
+    ("reap_few_us", "acceptor's CPU, us: an end among a thousand", ",.1f"),
+    ("reap_many_us", "  an end of a thousand among all", ",.1f"),
+    ("reap_growth", "  growth", ".2f"),
+    ("ended_s", "all but two thousand closed at once, s", ",.2f"),
+    ("reap_most_us", "  acceptor's CPU, us, for each", ",.1f"),
+    ("ended_each_us", "  all CPU, us, for each", ",.0f"),
+    ("steal_share", "taken by the host while opening", ".1%"),
+)
+
+
+def _held_cell(spread, form):
+    if spread is None:
+        return "-"
+    if form == "MiB":
+        form, scale = ",.0f", 2**20
+    else:
+        scale = 1
+    low, middle, high = (format(value / scale, form)
+                         for value in (spread.lowest, spread.median, spread.highest))
+    return middle if len(spread.samples) == 1 else f"{middle} ({low}-{high})"
+
+
+def _held_figures(figures, count):
+    each = figures["bytes"]
+    scaled = [value / count / 1024 for value in each.samples]
+    return {**figures, "each": stats.Spread.of(scaled)}
+
+
+def _held_target(target, form):
+    if target is None:
+        return "-"
+    return f"<= {target.highest / 2**20:,.0f}" if form == "MiB" else str(target)
+
+
 def show_held(result):
     show()
-    show(f"{result['held']:,} connections held in fork mode, each answered")
-    for key in ("ours", "ceiling"):
-        one = result[key]
-        parts = ", ".join(f"{name} {_bytes(value)}" for name, value in one["parts"].items())
-        show(f"  {key:<8} {one['processes']:,} processes, opened in {one['seconds']:.1f} s, "
-             f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; "
-             f"each {_bytes(one['sum'])}: {parts}")
-    if result["ours"]["disturbed"] or result["ceiling"]["disturbed"]:
-        show("  WARNING: other programs started or ended meanwhile; their memory is in it")
-    show(f"  a process for each: {_verdict(result['met'])}")
+    count = result["held"]
+    if not result["done"]:
+        show(f"{count:,} connections held in fork mode: NOT DONE, {result['reason']}")
+        return
+    show(f"{count:,} connections held in fork mode, each answered when it was opened and once more "
+         f"when all were (medians of {result['rounds']} interleaved rounds)")
+    show(f"  {'':<48}{'ours':<26}{'ceiling':<26}{'target':<12}verdict")
+    sides = [_held_figures(result["figures"][key], count) for key in ("ours", "ceiling")]
+    for key, name, form in _HELD_ROWS:
+        ours, ceiling = (_held_cell(side.get(key), form) for side in sides)
+        verdict = _verdict(result["verdicts"][key]) if key in result["verdicts"] else "-"
+        target = _held_target(result["targets"].get(key), form)
+        show(f"  {name:<48}{ours:<26}{ceiling:<26}{target:<12}{verdict}")
+    show(f"  a process for each: {_verdict(result['process_each'])}")
+
+
+def show_end(good, left_out):
+    show()
+    missing = f"; NOT DONE: {', '.join(left_out)}" if left_out else ""
+    show(("every target met" if good else "not every target met") + missing)
 
 
 def _time(ns):

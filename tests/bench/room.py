@@ -15,7 +15,7 @@ _HIGHEST_PID_MAX = 4 * 1024 * 1024  # PID_MAX_LIMIT of a 64-bit kernel
 _RESERVED_PIDS = 300                # given out once after the start, and never again
 _OTHERS = 256                       # the benchmark's own processes, and what begins meanwhile
 _FILES_OF_OTHERS = 10_000
-_EACH_BYTES = 110 * 1024            # a child, and both ends of its connection; with a tenth spare
+EACH_BYTES = 110 * 1024             # a child, and both ends of its connection; with a tenth spare
 _MEMORY_LEFT = 1 << 30
 
 
@@ -89,7 +89,7 @@ def _limits():
     memory += _cgroup_rooms("memory", [("memory.max", "memory.current"),
                                        ("memory.limit_in_bytes", "memory.usage_in_bytes")])
     for name, left in memory:
-        yield name, (left - _MEMORY_LEFT) // _EACH_BYTES
+        yield name, (left - _MEMORY_LEFT) // EACH_BYTES
     with open("/proc/sys/fs/file-nr", encoding="ascii") as file:
         used, _, most = map(int, file.read().split())
     yield "fs.file-max", (most - used - _FILES_OF_OTHERS) // 2
