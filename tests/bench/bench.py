@@ -12,6 +12,7 @@ import signal
 import sys
 
 import client_cost
+import first_byte
 import held
 import machine
 import memory
@@ -21,7 +22,7 @@ import rates
 import report
 from processes import BenchError
 
-SECTIONS = ("memory", "held", "mp", "crr", "rr", "between")  # in this order: TIME_WAIT disturbs memory
+SECTIONS = ("memory", "held", "mp", "crr", "rr", "first-byte", "between")  # in this order: TIME_WAIT disturbs memory
 EXTRA_SECTIONS = ("client", "self-memory", "self")
 
 
@@ -110,6 +111,12 @@ def rr_section(options):
                         rates.request_rates(options.build))
 
 
+def first_byte_section(options):
+    result = first_byte.measure(options.build, options.rounds, options.slice)
+    report.show_first_byte(result)
+    return result
+
+
 def between_section(options):
     return rate_section(options, "one daemon over another",
                         rates.between_daemons(options.build))
@@ -133,7 +140,7 @@ def client_section(options):
 
 
 RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
-       "crr": crr_section, "rr": rr_section, "between": between_section, "client": client_section,
+       "crr": crr_section, "rr": rr_section, "first-byte": first_byte_section, "between": between_section, "client": client_section,
        "self-memory": self_memory_section, "self": self_section}
 
 
@@ -159,6 +166,8 @@ def check_programs(options, sections):
         needed.append("mp_speed")
     if set(sections) & {"memory", "held", "crr", "rr", "between", "client"}:
         needed.append("forkechod")
+    if "first-byte" in sections:
+        needed += ["forkechod", "forkecho"]
     if "client" in sections:
         needed += ["forkecho", "ceiling/echo_threads", "ceiling/prefork_loop"]
     for name in needed:

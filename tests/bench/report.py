@@ -160,6 +160,37 @@ def show_end(good, left_out):
     show(("every target met" if good else "not every target met") + missing)
 
 
+_FIRST_BYTE_ROWS = (
+    ("wait_p50_us", "from due to the reply, p50, us", ",.0f"),
+    ("wait_p99_us", "from due to the reply, p99, us", ",.0f"),
+    ("connect_p99_us", "  the connect, p99, us", ",.0f"),
+    ("first_byte_p50_us", "  from the send to the first byte, p50, us", ",.0f"),
+    ("first_byte_p99_us", "  from the send to the first byte, p99, us", ",.0f"),
+    ("lag_p99_us", "  of it the load client late, p99, us", ",.0f"),
+    ("idle_share", "processors idle", ".0%"),
+    ("steal_share", "taken by the host", ".1%"),
+)
+
+
+def show_first_byte(result):
+    ratio, parts = result["ratio"], result["first_byte_ratio"]
+    show()
+    show(f"pool-single-use at half its capacity: {result['rate']:,} of {result['capacity']:,.0f} "
+         f"connections/s (medians of {result['rounds']} interleaved rounds)")
+    show(f"  {'':<44}{'pool-single-use':<26}pool-shared")
+    single, shared = (result["figures"][key] for key in ("single", "shared"))
+    for key, name, form in _FIRST_BYTE_ROWS:
+        show(f"  {name:<44}{_held_cell(single[key], form):<26}{_held_cell(shared[key], form)}")
+    show(f"  p99 from due to the reply, over pool-shared's: {ratio.median:.3f}  "
+         f"{ratio.lowest:.3f}-{ratio.highest:.3f}  {result['target']}  {_verdict(result['met'])}")
+    show(f"  p99 from the send to the first byte, likewise: {parts.median:.3f}  "
+         f"{parts.lowest:.3f}-{parts.highest:.3f}")
+    if result["invalid"]:
+        show(f"  WARNING: in {result['invalid']} slices the load client could not keep its plan")
+    if result["errors"]:
+        show(f"  {result['errors']} ERRORS: slices with failed requests or wrong replies")
+
+
 def _time(ns):
     return f"{ns:,.1f} ns" if ns < 10_000 else f"{ns / 1000:,.1f} us"
 
