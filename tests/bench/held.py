@@ -32,7 +32,8 @@ MOST_BYTES = stats.Target(highest=15 * 2**30)
 MOST_BYTES_FROM = 100_000  # connections
 _QUIET_S = 0.3             # what is done later for an end is in its cost
 _ENDED_S = 120
-_MADV_DONTFORK = 10
+_MAP_NORESERVE = 0x4000
+_BYTES_OF_A_TABLE = 2 * 2**20  # of addresses
 _OTHERS = 20  # processes that may have begun elsewhere meanwhile
 
 
@@ -78,25 +79,32 @@ def _status_ms(server):
 
 
 class _Ballast:
-    """Memory for `count` connections that this machine has at hand. A virtual machine gets from its
-    host page by page what it has not used for a while, at several times the price of a fork: what
-    grows then is not the server's cost. Let go bit by bit, it is what the connections take."""
+    """Kernel memory for `count` connections that this machine has at hand. A virtual machine gets
+    from its host page by page what it has not used for a while, at several times the price of a
+    fork: what grows then is not the server's cost. Let go bit by bit, it is what the connections
+    take. It is page tables, each of which one look at an empty page makes: memory of a program's
+    own the kernel would keep apart from what processes are made of."""
 
     def __init__(self, count):
-        self._memory = mmap.mmap(-1, count * room.EACH_BYTES, flags=mmap.MAP_PRIVATE |
-                                 mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
-        self._memory.madvise(_MADV_DONTFORK)
-        self._gone = 0
+        pages = STEP * room.EACH_BYTES // mmap.PAGESIZE
+        self._parts = [_page_tables(pages) for _ in range(0, count, STEP)]
 
-    def let_go(self, connections):
-        size = min(connections * room.EACH_BYTES, len(self._memory) - self._gone)
-        size -= size % mmap.PAGESIZE
-        if size > 0:
-            self._memory.madvise(mmap.MADV_DONTNEED, self._gone, size)
-        self._gone += size
+    def let_go(self):
+        if self._parts:
+            self._parts.pop().close()
 
     def close(self):
-        self._memory.close()
+        while self._parts:
+            self.let_go()
+
+
+def _page_tables(pages):
+    part = mmap.mmap(-1, pages * _BYTES_OF_A_TABLE, prot=mmap.PROT_READ,
+                     flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    part.madvise(mmap.MADV_NOHUGEPAGE)
+    for at in range(0, len(part), _BYTES_OF_A_TABLE):
+        part[at]  # pylint: disable=pointless-statement
+    return part
 
 
 def _open(server, holder, count):
@@ -105,7 +113,7 @@ def _open(server, holder, count):
     with contextlib.closing(_Ballast(count)) as ballast:
         while holder.count < count:
             more = min(STEP, count - holder.count)
-            ballast.let_go(more)
+            ballast.let_go()
             watch = _Watch(server)
             holder.open(more)
             steps.append(watch.since(more))
