@@ -30,6 +30,7 @@ OWN_BYTES = stats.Target(highest=128)  # a cache line or two
 GROWTH = stats.Target(highest=1.25)    # "does not grow", with room for cold caches
 MOST_BYTES = stats.Target(highest=15 * 2**30)
 MOST_BYTES_FROM = 100_000  # connections
+_ALIKE = 3                 # the first, or last, so many thousands tell the first's, or last's, cost
 _QUIET_S = 0.3             # what is done later for an end is in its cost
 _ENDED_S = 120
 _MAP_NORESERVE = 0x4000
@@ -180,7 +181,8 @@ def _hold_once(build, side, count):
 
 def _figures(record):
     """What is compared and told of one run of a side: a name to a number, None where it has none."""
-    first, last, ends = record["steps"][0], record["steps"][-1], record["ends"]
+    first, last = _typical(record["steps"][:_ALIKE]), _typical(record["steps"][-_ALIKE:])
+    ends = record["ends"]
     status, own = record["status_ms"], record["own"]
     figures = {
         "accept_first_us": first["acceptor_us"], "accept_last_us": last["acceptor_us"],
@@ -200,6 +202,11 @@ def _figures(record):
                        reap_most_us=ends["most"]["acceptor_us"],
                        reap_growth=ends["first"]["acceptor_us"] / ends["last"]["acceptor_us"])
     return figures
+
+
+def _typical(steps):
+    """A thousand connections are opened in an eighth of a second: of a few such the median."""
+    return stats.medians(steps)
 
 
 def _steal_share(steps):
