@@ -51,7 +51,7 @@ TEST(Pace, OneSilenceDoesNotMakeItForgetWhatItKnows) {
   told.pace.came(1, told.now += 1min);
   told.pace.came(1, told.now += 150us);
   EXPECT_FALSE(told.is_hurried());
-  for (int i = 0; i < 16; ++i) told.pace.came(1, told.now += 150us);
+  for (int i = 0; i < 24; ++i) told.pace.came(1, told.now += 150us);
   EXPECT_TRUE(told.is_hurried());
 }
 
