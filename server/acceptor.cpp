@@ -49,6 +49,8 @@ constexpr auto last_call_after = std::chrono::seconds(4);
 constexpr auto finish_repeat = std::chrono::milliseconds(50);
 /// Whether spares still take clients is looked at as often as this.
 constexpr auto spare_look = std::chrono::seconds(1);
+/// Others are forked for spares that were taken when one has served, or after so long.
+constexpr auto refill_patience = std::chrono::milliseconds(2);
 /// What an accept may take that somebody else was quicker than, where listeners wait.
 constexpr suseconds_t accept_patience_us = 10'000;
 
@@ -327,6 +329,7 @@ class Acceptor {
 
   /// A spare that was not seen to take a client may have had one all the same.
   bool had_client_of_ours(const mp::Exit& exit, bool said_so) {
+    refill_at_ = Deadline::immediately();
     if (!spares_ || !spares_->remove(exit.pid)) return true;
     if (had_client(exit.exitcode, said_so)) {
       book_.accepted.add(1);
@@ -501,8 +504,9 @@ class Acceptor {
   Deadline spares_deadline() const {
     if (leaving()) return spares_->idle() > 0 ? Deadline::after(finish_repeat) : Deadline::never();
     if (shortage_.lasts()) return Deadline::never();
-    const bool hurried = pace_.is_hurried(sys::Clock::now());
-    return hurried ? earlier(next_look_, Deadline::at(pace_.calm_at())) : next_look_;
+    if (pace_.is_hurried(sys::Clock::now()))
+      return earlier(next_look_, Deadline::at(pace_.calm_at()));
+    return earlier(next_look_, Deadline::at(std::max(refill_at_.when(), no_spares_before_.when())));
   }
 
   void count_taken() {
@@ -511,6 +515,7 @@ class Acceptor {
     book_.accepted.add(taken);
     spares_backoff_.succeeded();
     pace_.came(taken, sys::Clock::now());
+    if (refill_at_.is_never()) refill_at_ = Deadline::after(refill_patience);
   }
 
   void tell_of_early_death(const mp::Exit& exit) {
@@ -537,6 +542,8 @@ class Acceptor {
       return;
     }
     if (pace_.is_hurried(sys::Clock::now()) || !no_spares_before_.passed()) return;
+    if (spares_->can_wait() && !refill_at_.passed()) return;
+    refill_at_ = Deadline::never();
     const PoolDecision decision = spares_->decide(children_.size());
     for (unsigned i = 0; i < decision.spawn && !shortage_.lasts() && gate_.claim_place(); ++i)
       fork_spare();
@@ -622,6 +629,7 @@ class Acceptor {
   bool spares_fail_ = false;      // somebody waits, and has waited, though there are spares
   bool somebody_waited_ = false;  // at the last look
   Deadline next_look_ = Deadline::immediately();
+  Deadline refill_at_ = Deadline::immediately();  // unless too few spares are left
 };
 
 }  // namespace

@@ -15,9 +15,10 @@ namespace forkecho::server {
 class Pace {
  public:
   using TimePoint = sys::Clock::time_point;
-  /// Clients that come faster than one in so many times that a fork takes keep an acceptor busy for
-  /// a quarter of its time, and, with what the children cost, both processors of a small machine.
-  static constexpr int forks_per_gap = 4;
+  /// Clients that come faster than two in so many times that a fork takes keep an acceptor busy for
+  /// two fifths of its time, and, with what the children cost, both processors of a small machine.
+  /// At half of that they are still forked for ahead.
+  static constexpr int forks_per_two_gaps = 5;
   /// After so long without a client all is calm again.
   static constexpr sys::Duration calm = std::chrono::milliseconds(5);
 
@@ -30,7 +31,8 @@ class Pace {
     last_ = now;
   }
   bool is_hurried(TimePoint now) const {
-    return gap_ > sys::Duration::zero() && gap_ < fork_ * forks_per_gap && now - last_ < calm;
+    return gap_ > sys::Duration::zero() && 2 * gap_ < fork_ * forks_per_two_gaps &&
+           now - last_ < calm;
   }
   /// When it will be calm if nobody comes.
   TimePoint calm_at() const { return last_ + calm; }

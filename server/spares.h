@@ -41,6 +41,9 @@ class Spares {
 
   /// How many to fork now, where there are `children`, and whether one should leave.
   PoolDecision decide(std::uint32_t children);
+  /// Enough are left to put off forking others until whoever was taken has served: a fork beside
+  /// him would hold him up.
+  bool can_wait() const { return count_ > 0 && 2 * count_ >= target_; }
   /// A client came when none was left: more will be kept ahead.
   void ran_out();
   /// Nothing happened for a while: slowly fewer again.

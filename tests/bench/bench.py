@@ -12,6 +12,8 @@ import signal
 import sys
 
 import client_cost
+import first_byte
+import held
 import machine
 import memory
 import mp
@@ -22,7 +24,7 @@ import uppercase
 from processes import BenchError
 
 # In this order: TIME_WAIT disturbs memory.
-SECTIONS = ("memory", "held", "mp", "uppercase", "crr", "rr", "between")
+SECTIONS = ("memory", "held", "mp", "uppercase", "crr", "rr", "first-byte", "between")
 EXTRA_SECTIONS = ("public", "client", "self-memory", "self")
 
 
@@ -41,8 +43,9 @@ def parse_arguments():
                         help="seconds of each side in a round (1)")
     parser.add_argument("--held", type=int, default=1000,
                         help="connections held to measure the memory of one (1000)")
-    parser.add_argument("--held-many", type=int, default=10000,
-                        help="connections held in the section held (10000)")
+    parser.add_argument("--held-many", type=int, metavar="N",
+                        help=f"connections held in the section held ({held.DEFAULT_COUNT}, if the "
+                        "machine has room for them as it is); kernel.pid_max is raised meanwhile")
     parser.add_argument("--epoll-echo", metavar="'COMMAND {port}'",
                         help="section rr: compare event mode with this echo server too (section "
                         "public: with it alone)")
@@ -57,9 +60,11 @@ def parse_arguments():
                         help="one section; repeatable. self and self-memory are the method's own "
                         "check: a ceiling over itself")
     options = parser.parse_args()
-    for name in ("rounds", "slice", "held", "held_many", "epoll_echo_workers"):
+    for name in ("rounds", "slice", "held", "epoll_echo_workers"):
         if getattr(options, name) <= 0:
             parser.error(f"--{name.replace('_', '-')} must be above 0")
+    if options.held_many is not None and not 3 <= options.held_many <= 1_000_000:
+        parser.error("--held-many must be from 3 to 1000000")
     if options.epoll_echo is not None and "{port}" not in options.epoll_echo:
         parser.error("--epoll-echo: the command has no {port}")
     if "public" in (options.only or ()) and options.epoll_echo is None:
@@ -97,7 +102,9 @@ def self_memory_section(options):
 
 
 def held_section(options):
-    result = memory.hold_many(options.build, options.held_many)
+    count = options.held_many or held.DEFAULT_COUNT
+    rounds = min(options.rounds, held.ROUNDS if count <= held.SEVERAL_ROUNDS_TO else 1)
+    result = held.hold_many(options.build, count, rounds, asked_for=options.held_many is not None)
     report.show_held(result)
     return result
 
@@ -141,6 +148,12 @@ def public_section(options):
     return rate_section(options, "event mode over a public echo server", public_rates(options))
 
 
+def first_byte_section(options):
+    result = first_byte.measure(options.build, options.rounds, options.slice)
+    report.show_first_byte(result)
+    return result
+
+
 def between_section(options):
     return rate_section(options, "one daemon over another",
                         rates.between_daemons(options.build))
@@ -165,14 +178,18 @@ def client_section(options):
 
 RUN = {"memory": memory_section, "held": held_section, "mp": mp_section,
        "uppercase": uppercase_section,
-       "crr": crr_section, "rr": rr_section, "between": between_section,
-       "public": public_section, "client": client_section,
+       "crr": crr_section, "rr": rr_section, "first-byte": first_byte_section,
+       "between": between_section, "public": public_section, "client": client_section,
        "self-memory": self_memory_section, "self": self_section}
 
 
 def _line_is_good(line):
     return (line.get("met", True) and line.get("balanced", True) and line.get("process_each", True)
             and not line.get("errors"))
+
+
+def _was_left_out(result):
+    return isinstance(result, dict) and not result.get("done", True)
 
 
 def _lines(results):
@@ -196,6 +213,8 @@ def check_programs(options, sections):
         needed.append("uppercase_bench")
     if set(sections) & {"memory", "held", "crr", "rr", "between", "public", "client"}:
         needed.append("forkechod")
+    if "first-byte" in sections:
+        needed += ["forkechod", "forkecho"]
     if "client" in sections:
         needed += ["forkecho", "ceiling/echo_threads", "ceiling/prefork_loop"]
     for name in needed:
@@ -214,7 +233,8 @@ def measure(options):
     report.show_machine(about, busy, own_network, network.tracks_connections())
     results = {name: RUN[name](options) for name in sections}
     good = all_good(results)
-    report.show_end(good, _not_measured(results))
+    left_out = [name for name in sections if _was_left_out(results[name])]
+    report.show_end(good, left_out, _not_measured(results))
     if options.json:
         report.write_json(options.json, {"schema": 1, "machine": about, "busy_before": busy,
                                          "own_network": own_network,
@@ -223,8 +243,10 @@ def measure(options):
 
 
 def main():
-    # A request to end unwinds like any other error, so that the servers are ended on the way.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A request to end unwinds like any other error, so that the servers are ended on the way,
+    # and the machine's settings put back.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: sys.exit(128 + which))
     options = parse_arguments()
     options.build = options.build.resolve()
     try:

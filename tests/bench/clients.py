@@ -32,17 +32,48 @@ def drive(build, server, load, seconds):
     return json.loads(output)
 
 
+class Holder:
+    """A running hold: `count` connections, each answered."""
+
+    def __init__(self, process):
+        self._process = process
+        self.count = 0
+
+    def open(self, more):
+        self._order(f"open {more}\n", "held", self.count + more)
+
+    def ask(self):
+        """A request and its reply on each connection; every byte is compared."""
+        self._order("ask\n", "answered", self.count)
+
+    def close(self, fewer):
+        self._order(f"close {fewer}\n", "held", self.count - fewer)
+
+    def _order(self, line, what, count):
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has said why on standard error
+        self.expect(what, count)
+
+    def expect(self, what, count):
+        ready = select.select([self._process.stdout], [], [], HOLD_S)[0]
+        line = self._process.stdout.readline() if ready else ""
+        if line != f"{what} {count}\n":
+            raise BenchError(f"hold: {count} connections are not {what}")
+        self.count = count
+
+
 @contextlib.contextmanager
 def holding(build, port, count):
     """`count` connections, each answered once, are held while inside."""
     process = start([build / "ceiling" / "hold", "127.0.0.1", port, count],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        ready = select.select([process.stdout], [], [], HOLD_S)[0]
-        line = process.stdout.readline() if ready else ""
-        if line != f"held {count}\n":
-            raise BenchError(f"hold could not hold {count} connections")
-        yield
+        holder = Holder(process)
+        holder.expect("held", count)
+        yield holder
         process.stdin.close()
         if process.wait(HOLD_S) != 0:
             raise BenchError("hold failed at the end")

@@ -1,4 +1,4 @@
-"""Memory per held connection, and many connections held by a process each.
+"""Memory per held connection.
 
 The figure is the growth of kernel stacks, page tables, unreclaimable slab and anonymous pages over
 the whole machine: what a process costs is mostly in the kernel, where no process's own figures show
@@ -140,12 +140,3 @@ def compare_ceiling_with_itself(build, count, rounds):
     """The method's own check."""
     side = Ceiling(build, "fork_loop")
     return compare(build, count, rounds, {"ours": side, "ceiling": side}, SAME)
-
-
-def hold_many(build, count):
-    """`count` connections in fork mode, each answered, each by a process of its own; and the
-    ceiling's figures beside them."""
-    sides = _sides(build, count)
-    wait_for_quiet_sockets(count)
-    taken = {key: measure_held(build, side, count) for key, side in sides.items()}
-    return {"held": count, "met": taken["ours"]["processes"] == count, **taken}

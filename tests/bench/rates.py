@@ -13,6 +13,7 @@ from servers import Ceiling, Daemon, PublicServer
 
 WARM_S = 0.1
 FORK = stats.Target(lowest=0.97)
+ACCEPTORS = stats.Target(lowest=1.15)
 POOL = stats.Target(lowest=0.97)
 REQUEST_REPLY = stats.Target(lowest=0.97)
 PUBLIC = stats.Target(lowest=1.0)
@@ -57,8 +58,11 @@ def connection_rates(build):
     fork_loop = Ceiling(build, "fork_loop")
     workers, one_worker = (Ceiling(build, "prefork_loop", n) for n in (4, 1))
     single_use = [*pool_options(4), "--connections-per-worker-life", 1]
+    one, two = (Daemon(build, "fork", "--acceptors", n) for n in (1, 2))
     return [
-        Comparison("fork", Daemon(build, "fork"), fork_loop, load, FORK, forks=True),
+        Comparison("fork", one, fork_loop, load, FORK, forks=True),
+        Comparison("fork, 2 acceptors", two, fork_loop, load, ACCEPTORS),
+        Comparison("fork, 2, over 2 parents", two, Ceiling(build, "fork_loop", 2), load),
         Comparison("pool", Daemon(build, "pool", *pool_options(4)), workers, load, POOL),
         Comparison("pool-single-use", Daemon(build, "pool", *single_use), fork_loop, load),
         Comparison("event", Daemon(build, "event"), workers, load),
@@ -105,7 +109,7 @@ def between_daemons(build):
     result.append(Comparison("fork, sandbox strict", Daemon(build, "fork", "--sandbox", "strict"),
                              Daemon(build, "fork", "--sandbox", "off"), short))
     single_use = Daemon(build, "pool", "--connections-per-worker-life", 1)
-    result.append(Comparison("pool-single-use over fork", single_use, Daemon(build, "fork"), short,
+    result.append(Comparison("pool-single-use over fork", single_use, Daemon(build, "fork", "--acceptors", 1), short,
                              AHEAD))
     return result
 

@@ -34,7 +34,7 @@ def show_machine(machine, busy, own_network, tracked):
 def show_rate_heading(title, rounds, seconds):
     show()
     show(f"{title} (medians of {rounds} interleaved rounds, {seconds:g} s for each side)")
-    show(f"  {'design':<16}{'load':<20}{'ours/s':>10}{'ceiling/s':>11}{'ratio':>8}"
+    show(f"  {'design':<25}{'load':<20}{'ours/s':>10}{'ceiling/s':>11}{'ratio':>8}"
          f"  {'range':<15}{'target':<18}verdict")
 
 
@@ -42,20 +42,20 @@ def show_rate(line):
     rates, ratio, target = line["rates"], line["ratio"], line["target"]
     known = target != stats.Target()
     spread = f"{ratio.lowest:.3f}-{ratio.highest:.3f}"
-    show(f"  {line['name']:<16}{line['load']:<20}{rates['ours'].median:>10,.0f}"
+    show(f"  {line['name']:<25}{line['load']:<20}{rates['ours'].median:>10,.0f}"
          f"{rates['ceiling'].median:>11,.0f}{ratio.median:>8.3f}  {spread:<15}"
          f"{str(target) if known else '-':<18}{_verdict(line['met']) if known else '-'}")
     if line["errors"]:
-        show(f"  {'':<16}{line['errors']} ERRORS: connections that failed or wrong replies")
+        show(f"  {'':<25}{line['errors']} ERRORS: connections that failed or wrong replies")
     if line["lost"]:
-        show(f"  {'':<16}{line['lost']} packets were sent again: something drops them, "
+        show(f"  {'':<25}{line['lost']} packets were sent again: something drops them, "
              "and a slice stood still")
     if not line["balanced"]:
-        show(f"  {'':<16}BOOKS: the daemon's count of accepted connections is not the client's")
+        show(f"  {'':<25}BOOKS: the daemon's count of accepted connections is not the client's")
 
 
 def show_rate_not_measured(comparison, reason):
-    show(f"  {comparison.name:<16}{str(comparison.load):<20}{reason}")
+    show(f"  {comparison.name:<25}{str(comparison.load):<20}{reason}")
 
 
 def show_cost(line):
@@ -90,18 +90,103 @@ def show_memory(result):
         show("  NOT each connection had a process of its own")
 
 
+_HELD_ROWS = (  # a figure of held.py, what it is called, its unit
+    ("opening_s", "opened, all of them, s", ",.1f"),
+    ("opened_first_s", "opened/s, first thousand", ",.0f"),
+    ("opened_last_s", "opened/s, last thousand", ",.0f"),
+    ("accept_first_us", "acceptor's CPU, us: each of the first thousand", ",.1f"),
+    ("accept_last_us", "  each of the last thousand", ",.1f"),
+    ("accept_growth", "  growth", ".2f"),
+    ("machine_first_us", "all CPU, us: each of the first thousand", ",.0f"),
+    ("machine_last_us", "  each of the last thousand", ",.0f"),
+    ("asked_s", "asked once more, and all answered, s", ",.2f"),
+    ("bytes", "memory, MiB", "MiB"),
+    ("each", "  each, KiB", ",.1f"),
+    ("own_bytes", "acceptor's and supervisor's own, B each", ",.0f"),
+    ("own_resident_bytes", "  with the line of status, shared, B each", ",.0f"),
+    ("status_first_ms", "status, ms, while a thousand are held", ",.1f"),
+    ("status_ms", "  while all are", ",.1f"),
+    ("reap_few_us", "acceptor's CPU, us: an end among a thousand", ",.1f"),
+    ("reap_many_us", "  an end of a thousand among all", ",.1f"),
+    ("reap_growth", "  growth", ".2f"),
+    ("ended_s", "all but two thousand closed at once, s", ",.2f"),
+    ("reap_most_us", "  acceptor's CPU, us, for each", ",.1f"),
+    ("ended_each_us", "  all CPU, us, for each", ",.0f"),
+    ("steal_share", "taken by the host while opening", ".1%"),
+)
+
+
+def _held_cell(spread, form):
+    if spread is None:
+        return "-"
+    if form == "MiB":
+        form, scale = ",.0f", 2**20
+    else:
+        scale = 1
+    low, middle, high = (format(value / scale, form)
+                         for value in (spread.lowest, spread.median, spread.highest))
+    return middle if len(spread.samples) == 1 else f"{middle} ({low}-{high})"
+
+
+def _held_figures(figures, count):
+    each = figures["bytes"]
+    scaled = [value / count / 1024 for value in each.samples]
+    return {**figures, "each": stats.Spread.of(scaled)}
+
+
+def _held_target(target, form):
+    if target is None:
+        return "-"
+    return f"<= {target.highest / 2**20:,.0f}" if form == "MiB" else str(target)
+
+
 def show_held(result):
     show()
-    show(f"{result['held']:,} connections held in fork mode, each answered")
-    for key in ("ours", "ceiling"):
-        one = result[key]
-        parts = ", ".join(f"{name} {_bytes(value)}" for name, value in one["parts"].items())
-        show(f"  {key:<8} {one['processes']:,} processes, opened in {one['seconds']:.1f} s, "
-             f"{one['sum'] * result['held'] / 2**20:,.0f} MiB in all; "
-             f"each {_bytes(one['sum'])}: {parts}")
-    if result["ours"]["disturbed"] or result["ceiling"]["disturbed"]:
-        show("  WARNING: other programs started or ended meanwhile; their memory is in it")
-    show(f"  a process for each: {_verdict(result['met'])}")
+    count = result["held"]
+    if not result["done"]:
+        show(f"{count:,} connections held in fork mode: NOT DONE, {result['reason']}")
+        return
+    show(f"{count:,} connections held in fork mode, each answered when it was opened and once more "
+         f"when all were (medians of {result['rounds']} interleaved rounds)")
+    show(f"  {'':<48}{'ours':<26}{'ceiling':<26}{'target':<12}verdict")
+    sides = [_held_figures(result["figures"][key], count) for key in ("ours", "ceiling")]
+    for key, name, form in _HELD_ROWS:
+        ours, ceiling = (_held_cell(side.get(key), form) for side in sides)
+        verdict = _verdict(result["verdicts"][key]) if key in result["verdicts"] else "-"
+        target = _held_target(result["targets"].get(key), form)
+        show(f"  {name:<48}{ours:<26}{ceiling:<26}{target:<12}{verdict}")
+    show(f"  a process for each: {_verdict(result['process_each'])}")
+
+
+_FIRST_BYTE_ROWS = (
+    ("wait_p50_us", "from due to the reply, p50, us", ",.0f"),
+    ("wait_p99_us", "from due to the reply, p99, us", ",.0f"),
+    ("connect_p99_us", "  the connect, p99, us", ",.0f"),
+    ("first_byte_p50_us", "  from the send to the first byte, p50, us", ",.0f"),
+    ("first_byte_p99_us", "  from the send to the first byte, p99, us", ",.0f"),
+    ("lag_p99_us", "  of it the load client late, p99, us", ",.0f"),
+    ("idle_share", "processors idle", ".0%"),
+    ("steal_share", "taken by the host", ".1%"),
+)
+
+
+def show_first_byte(result):
+    ratio, parts = result["ratio"], result["first_byte_ratio"]
+    show()
+    show(f"pool-single-use at half its capacity: {result['rate']:,} of {result['capacity']:,.0f} "
+         f"connections/s (medians of {result['rounds']} interleaved rounds)")
+    show(f"  {'':<44}{'pool-single-use':<26}pool-shared")
+    single, shared = (result["figures"][key] for key in ("single", "shared"))
+    for key, name, form in _FIRST_BYTE_ROWS:
+        show(f"  {name:<44}{_held_cell(single[key], form):<26}{_held_cell(shared[key], form)}")
+    show(f"  p99 from due to the reply, over pool-shared's: {ratio.median:.3f}  "
+         f"{ratio.lowest:.3f}-{ratio.highest:.3f}  {result['target']}  {_verdict(result['met'])}")
+    show(f"  p99 from the send to the first byte, likewise: {parts.median:.3f}  "
+         f"{parts.lowest:.3f}-{parts.highest:.3f}")
+    if result["invalid"]:
+        show(f"  WARNING: in {result['invalid']} slices the load client could not keep its plan")
+    if result["errors"]:
+        show(f"  {result['errors']} ERRORS: slices with failed requests or wrong replies")
 
 
 def _time(ns):
@@ -190,10 +275,14 @@ def show_client_calls(calls):
         show(f"  system calls per request, {load} ({counted['requests']:,} requests): {parts}")
 
 
-def show_end(good, not_measured):
+def show_end(good, left_out, not_measured):
+    verdict = ["every target met" if good else "not every target met"]
+    if left_out:
+        verdict.append(f"NOT DONE: {', '.join(left_out)}")
+    if not_measured:
+        verdict.append(f"{not_measured} lines have no figure")
     show()
-    show(("every target met" if good else "not every target met")
-         + (f"; {not_measured} lines have no figure" if not_measured else ""))
+    show("; ".join(verdict))
 
 
 def write_json(path, result):

@@ -24,11 +24,13 @@ STOP_S = 30
 class Server:
     """A running server: where it listens, and the processes that a measurement looks at."""
 
-    def __init__(self, pid, port, status=None, reply="uppercase"):
+    def __init__(self, pid, port, status=None, show_status=None, reply="uppercase"):
         self.pid = pid
         self.port = port
         self.status = status  # a function that returns the daemon's status; None: no forkechod
+        self.show_status = show_status  # one that runs the verb as a person does
         self.reply = reply    # as ceiling/drive names it
+        self.held = 0  # connections, for who closes some of them
 
     def acceptor(self):
         """The process that accepts and forks: a ceiling itself; the daemon's only child."""
@@ -167,7 +169,8 @@ class Daemon:
         if not isinstance(status, dict):
             self._fail("does not start", log)
         port = int(status["listen"][0].rpartition(":")[2])
-        return Server(process.pid, port, lambda: self._status(control))
+        return Server(process.pid, port, lambda: self._status(control),
+                      lambda: self._ask("status", "--control", control))
 
     def _stop(self, process, control, log):
         answer = self._ask("stop", "--control", control)

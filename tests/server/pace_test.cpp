@@ -26,10 +26,10 @@ TEST(Pace, IsCalmUntilThereIsSomethingToTellBy) {
   EXPECT_FALSE(Pace().is_hurried(TimePoint(1h)));
 }
 
-TEST(Pace, IsHurriedWhereClientsComeFasterThanFourForks) {
+TEST(Pace, IsHurriedWhereTwoClientsComeFasterThanFiveForks) {
   EXPECT_TRUE(Told(100us, 150us).is_hurried());
-  EXPECT_TRUE(Told(100us, 350us).is_hurried());
-  EXPECT_FALSE(Told(100us, 450us).is_hurried());
+  EXPECT_TRUE(Told(100us, 240us).is_hurried());
+  EXPECT_FALSE(Told(100us, 260us).is_hurried());
   EXPECT_FALSE(Told(100us, 2ms).is_hurried());
 }
 
@@ -51,7 +51,7 @@ TEST(Pace, OneSilenceDoesNotMakeItForgetWhatItKnows) {
   told.pace.came(1, told.now += 1min);
   told.pace.came(1, told.now += 150us);
   EXPECT_FALSE(told.is_hurried());
-  for (int i = 0; i < 16; ++i) told.pace.came(1, told.now += 150us);
+  for (int i = 0; i < 24; ++i) told.pace.came(1, told.now += 150us);
   EXPECT_TRUE(told.is_hurried());
 }
 

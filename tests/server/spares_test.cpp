@@ -49,6 +49,17 @@ TEST(Spares, WhoAnnouncedAClientIsNoneAnyMore) {
   EXPECT_EQ(pids_of(spares), std::vector<pid_t>{102});
 }
 
+TEST(Spares, CanWaitForOthersWhileHalfOfThemAreLeft) {
+  Spares spares({.start = 4, .min_spare = 4, .max_spare = 8, .max = 100}, 0, 20);
+  EXPECT_FALSE(spares.can_wait());
+  spares.add(100, 0);
+  EXPECT_FALSE(spares.can_wait());
+  spares.add(101, 1);
+  EXPECT_TRUE(spares.can_wait());
+  spares.ran_out();
+  EXPECT_FALSE(spares.can_wait()) << "there are to be eight";
+}
+
 TEST(Spares, AreMoreAfterTheyRanOutAndSlowlyFewerAgain) {
   Spares spares({.start = 2, .min_spare = 2, .max_spare = 8, .max = 100}, 0, 20);
   EXPECT_EQ(spares.decide(0).spawn, 2U);

@@ -23,8 +23,14 @@ Arguments operator+(Arguments left, const Arguments& right) {
   return left;
 }
 
+bool names(const Arguments& arguments, const std::string& option) {
+  return std::find(arguments.begin(), arguments.end(), option) != arguments.end();
+}
+
 Arguments arguments_of(const DaemonUnderTest::Options& options, const std::string& control) {
   Arguments arguments{"run", "--control", control};
+  if (!names(options.arguments, "--mode") && !names(options.arguments, "--config"))
+    arguments = arguments + Arguments{"--acceptors", "1"};
   for (const std::string& address : options.listen)
     arguments = arguments + Arguments{"--listen", address};
   return arguments + options.arguments;
@@ -61,7 +67,7 @@ const std::vector<ModeUnderTest>& modes() {
   const Arguments roomy_pool{"--pool-start", "8", "--pool-min-spare", "4", "--pool-max", "64"};
   static const std::vector<ModeUnderTest> table{
       {.name = "iterative", .arguments = {"--mode", "iterative"}},
-      {.name = "fork", .arguments = {"--mode", "fork"}},
+      {.name = "fork", .arguments = {"--mode", "fork", "--acceptors", "1"}},
       {.name = "fork_acceptors", .arguments = {"--mode", "fork", "--acceptors", "3"}},
       {.name = "pool", .arguments = Arguments{"--mode", "pool"} + roomy_pool},
       {.name = "pool_lock",

@@ -67,7 +67,8 @@ void PrintTo(const BooksSeen& books, std::ostream* out);
 class DaemonUnderTest {
  public:
   struct Options {
-    Arguments arguments;  // beside --listen and --control
+    // Beside --listen and --control; without a mode or a file it is fork mode with one acceptor.
+    Arguments arguments;
     std::vector<std::string> listen{"127.0.0.1:0"};
     std::string control;  // empty: in a directory of its own
     ProgramOptions program;
