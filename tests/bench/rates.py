@@ -109,8 +109,8 @@ def between_daemons(build):
     result.append(Comparison("fork, sandbox strict", Daemon(build, "fork", "--sandbox", "strict"),
                              Daemon(build, "fork", "--sandbox", "off"), short))
     single_use = Daemon(build, "pool", "--connections-per-worker-life", 1)
-    result.append(Comparison("pool-single-use over fork", single_use, Daemon(build, "fork", "--acceptors", 1), short,
-                             AHEAD))
+    one_acceptor = Daemon(build, "fork", "--acceptors", 1)
+    result.append(Comparison("pool-single-use over fork", single_use, one_acceptor, short, AHEAD))
     return result
 
 
