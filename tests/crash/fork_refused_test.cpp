@@ -29,7 +29,7 @@ class ForkRefused : public testing::Test {
   DaemonUnderTest::Options options(rlim_t children) const {
     const uid_t user = user_of_its_own();
     sys::check_syscall(chown(directory_.path("").c_str(), user, user), "chown");
-    return {.arguments = {"--mode", "fork"},
+    return {.arguments = {"--acceptors", "1"},
             .listen = {"127.0.0.1:0"},
             .control = directory_.path("d.sock"),
             .program = {.input = {},

@@ -29,7 +29,8 @@ bool names(const Arguments& arguments, const std::string& option) {
 
 Arguments arguments_of(const DaemonUnderTest::Options& options, const std::string& control) {
   Arguments arguments{"run", "--control", control};
-  if (!names(options.arguments, "--mode") && !names(options.arguments, "--config"))
+  const auto given = [&](const char* option) { return names(options.arguments, option); };
+  if (!given("--mode") && !given("--config") && !given("--acceptors"))
     arguments = arguments + Arguments{"--acceptors", "1"};
   for (const std::string& address : options.listen)
     arguments = arguments + Arguments{"--listen", address};
