@@ -247,7 +247,7 @@ TEST(MisbehavingLog, AFullPipeHoldsUpNobodyWhoBehaves) {
 /// And one whose reader has gone is no death.
 TEST(MisbehavingLog, ABrokenPipeEndsNobody) {
   Pipe pipe;
-  DaemonUnderTest daemon({.arguments = {"--mode", "fork"},
+  DaemonUnderTest daemon({.arguments = {"--acceptors", "1"},
                           .control = {},
                           .program = {.input = {},
                                       .before_exec = [&] { dup2(pipe.write.get(), STDERR_FILENO); },

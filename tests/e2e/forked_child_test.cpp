@@ -55,7 +55,7 @@ class ForkedChild : public testing::Test {
     EXPECT_EQ(children.size(), 1U);
     return children.front();
   }
-  DaemonUnderTest daemon_{{"--mode", "fork"}};
+  DaemonUnderTest daemon_;
   TestClient client_{daemon_.target()};
   pid_t acceptor_ = 0;
 };
