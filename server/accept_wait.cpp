@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "common/sys/check_syscall.h"
 
@@ -35,10 +34,11 @@ AcceptWait::AcceptWait(std::span<const Listener> listeners, int signals, int mor
 AcceptWait::Heard AcceptWait::wait(bool for_clients, sys::Deadline deadline) {
   if (!epoll_) return poll_all(for_clients, deadline);
   if (!for_clients) {
-    look_first_ = true;
+    look_at_ = sys::Deadline::immediately();
     return poll_all(false, deadline);
   }
-  if (std::exchange(look_first_, false)) {
+  if (look_at_.passed()) {
+    look_at_ = sys::Deadline::after(unheard);
     const Heard heard = poll_all(true, sys::Deadline::immediately());
     if (heard.signals || heard.clients || heard.nothing_asked) return heard;
   }
@@ -47,12 +47,10 @@ AcceptWait::Heard AcceptWait::wait(bool for_clients, sys::Deadline deadline) {
 
 AcceptWait::Heard AcceptWait::wait_for_own(sys::Deadline deadline) {
   std::array<epoll_event, max_listeners + 2> events;
-  const sys::Deadline look = sys::Deadline::after(unheard);
   const int ready = sys::retry_on_interrupt([&] {
     return epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                      earlier(deadline, look).poll_timeout_ms());
+                      earlier(deadline, look_at_).poll_timeout_ms());
   });
-  look_first_ = ready == 0;
   Heard heard;
   for (int i = 0; i < ready; ++i) {
     const int fd = events[static_cast<std::size_t>(i)].data.fd;

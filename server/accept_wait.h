@@ -4,11 +4,11 @@
 // wake-ups, so that a client wakes one of them and not all; it is the one that was the first to
 // register of those that have nothing else to do. What such a wake-up was given to somebody for who
 // then could not accept (he was killed, or the limit was reached), others are not told of: so
-// whoever begins to wait for clients looks at once, and again after every `unheard`.
+// whoever begins to wait for clients looks at once, and again after every `unheard`, whatever else
+// is heard.
 //
-// The acceptor alone uses it. Its children inherit the epoll and do nothing with it: of a dead
-// acceptor it lives on in them, and takes no wake-up from anybody, since nobody waits in it. Not
-// for threads.
+// The acceptor alone uses it; its children close it (fd), since who waits in it takes wake-ups
+// away. Not for threads.
 #pragma once
 
 #include <chrono>
@@ -36,9 +36,10 @@ class AcceptWait {
     bool clients = false;
     bool nothing_asked = false;  // the system would not tell: both may be
   };
-  /// Until something is heard, the deadline passes, or a signal's handler has run. Clients are
-  /// heard only `for_clients`.
+  /// Until something is heard or the deadline passes. Clients are heard only `for_clients`.
   Heard wait(bool for_clients, sys::Deadline deadline);
+  /// The epoll's; -1 of one.
+  int fd() const { return epoll_ ? epoll_.get() : -1; }
 
  private:
   Heard poll_all(bool for_clients, sys::Deadline deadline) const;
@@ -48,7 +49,7 @@ class AcceptWait {
   int signals_;
   int more_;
   sys::Descriptor epoll_;  // none of one
-  bool look_first_ = true;
+  sys::Deadline look_at_ = sys::Deadline::immediately();
 };
 
 }  // namespace forkecho::server

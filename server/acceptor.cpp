@@ -38,6 +38,9 @@ using sys::Deadline;
 /// How many connections may be taken before children are reaped and signals heard again.
 constexpr int accept_batch = 16;
 constexpr int signals_at_once = 16;
+/// So often in a turn, more than any number of listeners can bring in one: whoever has ended holds
+/// a place until then.
+constexpr int reap_batches = 2 * static_cast<int>(max_listeners);
 constexpr std::size_t kernels_signal_set_bytes = 8;
 /// How many may be found that nobody told of before clients are looked for again.
 constexpr int looks_at_once = 16;
@@ -107,7 +110,7 @@ std::string acceptor_title(const ProcessContext& context) {
 
 class Acceptor {
  public:
-  Acceptor(const ProcessContext& context, SlotTable& slots, const ConnectionChild& child)
+  Acceptor(const ProcessContext& context, SlotTable& slots, ConnectionChild& child)
       : options_(context.options),
         listeners_(context.listeners),
         page_(context.page()),
@@ -125,6 +128,7 @@ class Acceptor {
     keep_from_children(context);
     wait_.emplace(listeners_, signals_.get(), spares_ ? spares_->fd() : -1,
                   several_ ? AcceptWait::Acceptors::several : AcceptWait::Acceptors::one);
+    child.keep_from_children(wait_->fd());
   }
 
   void run() {
@@ -185,7 +189,7 @@ class Acceptor {
 
   Deadline wait_deadline(bool accepts) {
     Deadline deadline = earlier(shortage_.until(), next_look_at_all());
-    if (finishing_) deadline = earlier(deadline, Deadline::after(finish_repeat));
+    deadline = earlier(deadline, tell_again_);
     if (spares_) deadline = earlier(deadline, spares_deadline());
     if (!accepts && !retired_) deadline = earlier(deadline, gate_.look_again());
     if (accepts && draining_ && !queue_empty_) deadline = Deadline::immediately();
@@ -195,10 +199,10 @@ class Acceptor {
   // --- Signals
 
   void handle_signals() {
-    if (finishing_) tell_children(SIGTERM);
+    if (tell_again_.passed()) tell_to_finish();
     if (last_call_.passed()) gate_.set_closing(Closing::last_call);
     if (leaving() && spares_) dismiss_spares();
-    if (signals_pending_) read_signals();
+    if (signals_pending_) more_signals_ = read_signals();
   }
 
   /// Some of them: whether there may be more. Not by read: it has no pid of those that tell of an
@@ -240,7 +244,7 @@ class Acceptor {
         draining_ = true;
         if (!finishing_) last_call_ = Deadline::after(last_call_after);
         finishing_ = true;
-        tell_children(SIGTERM);
+        tell_to_finish();
         break;
       case SIGTTIN:
       case SIGTTOU:
@@ -260,6 +264,11 @@ class Acceptor {
     if (!spares_ || spares_->idle() == 0) page_.door.store(Door::shut, std::memory_order_release);
   }
 
+  void tell_to_finish() {
+    tell_children(SIGTERM);
+    tell_again_ = Deadline::after(finish_repeat);
+  }
+
   void tell_children(int number) const {
     // Each is an unreaped child of ours, so its pid cannot be another's.
     children_.for_each_pid([number](pid_t pid) { kill(pid, number); });
@@ -269,6 +278,10 @@ class Acceptor {
 
   void reap_children() {
     reap_told();
+    for (int i = 1; i < reap_batches && more_signals_; ++i) {
+      more_signals_ = read_signals();
+      reap_told();
+    }
     for (int i = 0; i < looks_at_once && next_look_at_all().passed(); ++i) look_at_all();
   }
 
@@ -543,8 +556,9 @@ class Acceptor {
     }
     if (pace_.is_hurried(sys::Clock::now()) || !no_spares_before_.passed()) return;
     if (spares_->can_wait() && !refill_at_.passed()) return;
-    refill_at_ = Deadline::never();
     const PoolDecision decision = spares_->decide(children_.size());
+    // Where it is a burst, or somebody is refused, there are more to come.
+    refill_at_ = decision.spawn > 0 ? Deadline::after(refill_patience) : Deadline::never();
     for (unsigned i = 0; i < decision.spawn && !shortage_.lasts() && gate_.claim_place(); ++i)
       fork_spare();
   }
@@ -566,6 +580,7 @@ class Acceptor {
   void grow(int by) {
     spares_->grow(by);
     if (by < 0) dismiss_one_spare();
+    refill_at_ = Deadline::immediately();
     next_look_ = Deadline::immediately();
   }
 
@@ -612,9 +627,11 @@ class Acceptor {
   const sys::Descriptor signals_;  // for the wait alone
   std::optional<AcceptWait> wait_;
   bool signals_pending_ = false;
+  bool more_signals_ = false;
   bool clients_wait_ = false;
   bool draining_ = false;
   bool finishing_ = false;
+  Deadline tell_again_ = Deadline::never();  // children, that they shall finish
   bool retired_ = false;
   bool queue_empty_ = false;  // while draining: nobody waited at the last look
   bool door_closed_ = false;  // nobody will come any more
@@ -636,7 +653,7 @@ class Acceptor {
 
 [[gnu::hot]] void run_acceptor(const ProcessContext& context, SlotTable& slots) {
   settle_in(context, acceptor_title(context));
-  const ConnectionChild child(context);
+  ConnectionChild child(context);
   mp::run_lean([&] {
     Acceptor acceptor(context, slots, child);
     if (!child.reads_heap()) mp::keep_heap_from_children();

@@ -3,9 +3,9 @@
 //
 // Signals, from the supervisor: TERM drain (serve the queue, then end when the last child has),
 // USR1 retire (accept nobody more, end when the last child has), USR2 the drain timeout has passed
-// (every child is told to finish), QUIT kill the children and end. They stay blocked and are read
-// from a signalfd in the loop, so that none is acted on inside a newborn child. An acceptor that is
-// killed leaves its children serving; the supervisor adopts them.
+// (every child is told to finish), QUIT kill the children and end. They stay blocked and are taken
+// in the loop, which a signalfd wakes, so that none is acted on inside a newborn child. An acceptor
+// that is killed leaves its children serving; the supervisor adopts them.
 #pragma once
 
 #include "server/process_context.h"

@@ -51,8 +51,7 @@ void set_handler(int number, void (*handler)(int)) {
   sys::check_syscall(sigaction(number, &action, nullptr), "sigaction");
 }
 
-/// The acceptor reads from its signalfd also those that are ignored here: a blocked signal stays
-/// pending.
+/// The acceptor is told also of those that are ignored here: a blocked signal stays pending.
 void install_handlers() {
   set_handler(SIGTERM, on_finish);
   set_handler(SIGHUP, on_parents_death);
@@ -162,6 +161,7 @@ void ConnectionChild::wait_for_any() const {
 }
 
 [[gnu::hot]] void ConnectionChild::leave_listeners() const {
+  if (acceptors_own_fd_ >= 0) sys::raw_syscall(SYS_close, acceptors_own_fd_);
   for (std::size_t i = 0; i < listeners_.size(); ++i) sys::raw_syscall(SYS_close, listener_fds_[i]);
 }
 

@@ -27,6 +27,9 @@ class ConnectionChild {
   /// signal blocked itself.
   explicit ConnectionChild(const ProcessContext& context);
 
+  /// Children close `fd`, which is the acceptor's alone.
+  void keep_from_children(int fd) { acceptors_own_fd_ = fd; }
+
   /// A child that serves `socket`. Its pid; -1 with errno when the system refuses.
   pid_t fork_for(int socket, Slot& slot) const;
   /// A spare: waits in accept, says in `slot` and by `announcements` (Spares::fd) that it has a
@@ -51,7 +54,8 @@ class ConnectionChild {
 
   const std::span<const Listener> listeners_;
   std::array<int, max_listeners> listener_fds_;
-  const bool waits_;  // children wait for clients themselves
+  int acceptors_own_fd_ = -1;  // none
+  const bool waits_;           // children wait for clients themselves
   const ServeOptions serve_options_;
   const FilterProgram* const connection_filter_;  // none unless --sandbox strict
 };

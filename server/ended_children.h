@@ -11,8 +11,7 @@
 // are looked at a while after something has happened, for a small part of the time; and whenever a
 // SIGCHLD came: then children cannot send another (mp::fork_onto, where it is _Fork).
 //
-// The acceptor alone uses it. It reaps who is returned before it asks for the next. Not for
-// threads.
+// For the acceptor alone. Not for threads.
 #pragma once
 
 #include <algorithm>

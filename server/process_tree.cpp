@@ -260,11 +260,13 @@ void ProcessTree::close_book(Seat& seat) {
                         .slots = std::move(seat.slots),
                         .slot_of = {}});
     Orphans& orphans = orphans_.back();
-    // Each once, also where the list of them was being changed: its pid is.
-    orphans.slots->visit_used(~std::uint64_t{0}, [&orphans](Slot& slot) {
+    std::unordered_set<const Slot*> seen;
+    orphans.slots->visit_used(~std::uint64_t{0}, [&](Slot& slot) {
+      // Each once, also where the list of them was being changed.
+      if (!seen.insert(&slot).second) return;
       orphans.slot_of.emplace(slot.pid.load(std::memory_order_relaxed), &slot);
+      adopt_source(slot);
     });
-    adopt_sources(orphans);
     reap_orphans();
   } else {
     closed_.crashed += book.active();
@@ -368,13 +370,11 @@ void ProcessTree::publish_adopted() {
   own_page().book.accepted.set(open);
 }
 
-void ProcessTree::adopt_sources(const Orphans& orphans) {
+void ProcessTree::adopt_source(const Slot& slot) {
   auto& sources = pages_->admission.sources;
   if (!sources) return;
-  for (const auto& [pid, slot] : orphans.slot_of) {
-    const Source source = counted_source(slot->peer, options_->admission.exempt);
-    if (source != Source::uncounted) sources->table(seats_.size()).add(source);
-  }
+  const Source source = counted_source(slot.peer, options_->admission.exempt);
+  if (source != Source::uncounted) sources->table(seats_.size()).add(source);
 }
 
 void ProcessTree::forget_source(const Slot& slot) {
@@ -598,8 +598,13 @@ std::uint64_t ProcessTree::visit_slots(std::uint64_t most,
     if (seat.slots) omitted += seat.slots->visit_used(left, show);
     if (seat.pid != 0 && !forks_children() && !seat.passes) show(page_of(seat).slot);
   }
-  for (const Orphans& orphans : orphans_)
-    omitted += std::min(orphans.slots->visit_used(left, show), orphans.unreaped);
+  for (const Orphans& orphans : orphans_) {
+    const std::uint64_t before = left;
+    const std::uint64_t rest = orphans.slots->visit_used(left, show);
+    // Their list is nobody's to change any more: those who have ended since are still in it.
+    const std::uint64_t shown = std::min(before - left, orphans.unreaped);
+    omitted += std::min(rest, orphans.unreaped - shown);
+  }
   return omitted;
 }
 

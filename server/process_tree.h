@@ -183,7 +183,7 @@ class ProcessTree {
   void book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry);
   pid_t settle_reaping(const Reaping& reaping, const BookTotals& book);
   void publish_adopted();
-  void adopt_sources(const Orphans& orphans);
+  void adopt_source(const Slot& slot);
   void forget_source(const Slot& slot);
   void replace_dead();
   void resize_pool();

@@ -63,7 +63,7 @@ Reaped reap_group(pid_t group) {
 
 std::optional<Exit> peek_ended() {
   siginfo_t info{};
-  // Not interrupted: it does not wait. Silent: an acceptor that has no child left asks after each.
+  // Not interrupted: it does not wait. Silent: who has no child left asks all the same.
   const long result =
       sys::silent_syscall(SYS_waitid, P_ALL, 0, &info, ended | WNOHANG | WNOWAIT, nullptr);
   if (result < 0 || info.si_pid == 0) return std::nullopt;

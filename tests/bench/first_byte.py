@@ -35,8 +35,8 @@ def _capacity(build, side, seconds):
     rates = []
     for _ in range(CAPACITY_SLICES):
         with side.running() as server:
-            clients.drive(build, server.port, CLOSED, WARM_S)
-            rates.append(clients.drive(build, server.port, CLOSED, seconds)["cps"])
+            clients.drive(build, server, CLOSED, WARM_S)
+            rates.append(clients.drive(build, server, CLOSED, seconds)["cps"])
     return statistics.median(rates)
 
 

@@ -33,13 +33,14 @@ class Server:
         self.held = 0  # connections, for who closes some of them
 
     def acceptor(self):
-        """The process that accepts and forks: a ceiling itself; the daemon's only child."""
+        """The process that accepts and forks: a ceiling itself; the daemon's child, where
+        there is one (--acceptors 1)."""
         if self.status is None:
             return self.pid
         below = children_by_parent().get(self.pid, [])
-        if not below:
-            raise BenchError("the daemon has no acceptor")
-        return min(below)
+        if len(below) != 1:
+            raise BenchError(f"the daemon has {len(below)} acceptors, and not one")
+        return below[0]
 
 
 class Ceiling:

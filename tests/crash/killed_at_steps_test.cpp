@@ -82,7 +82,8 @@ TEST_P(SupervisorKilledAt, NobodySurvivesAndThePortBindsAgain) {
     SCOPED_TRACE("round " + std::to_string(round));
     const ModeUnderTest& mode =
         mode_named(GetParam().modes[static_cast<std::size_t>(round) % GetParam().modes.size()]);
-    // One acceptor is started, and an event worker for each processor.
+    // One acceptor is started unless there are to be several, and an event worker for each
+    // processor.
     const bool starts_many =
         mode.name == "fork_acceptors" || (mode.is_pool() && !mode.has_acceptor());
     const bool comes_often = GetParam().needs_a_client || starts_many;

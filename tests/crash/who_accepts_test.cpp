@@ -258,8 +258,16 @@ TEST_P(GrowAndShrink, ByOneWorker) {
 
 INSTANTIATE_TEST_SUITE_P(Modes, GrowAndShrink,
                          testing::Values(mode_named("pool"), mode_named("pool_lock"),
-                                         mode_named("pool_passing")),
+                                         mode_named("pool_passing"), mode_named("pool_single_use")),
                          name_of_mode);
+
+/// More than are forked in one burst.
+TEST(ForkedAhead, AreAsManyAsWereAskedFor) {
+  DaemonUnderTest daemon({"--mode", "pool", "--connections-per-worker-life", "1", "--pool-start",
+                          "80", "--pool-max-spare", "80"});
+  EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().idle == 80; }))
+      << testing::PrintToString(daemon.books());
+}
 
 TEST(GrowAndShrinkNot, WhereThereIsNothingToGrow) {
   for (const char* name : {"fork", "pool_reuseport"}) {

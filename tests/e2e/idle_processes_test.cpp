@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <sstream>
 #include <string>
 
 #include "tests/support/daemon_under_test.h"
@@ -17,17 +16,6 @@ namespace forkecho::tests {
 namespace {
 
 constexpr int newcomers = 1'000;
-
-/// Of the process so far, of its own accord or not.
-std::uint64_t context_switches(pid_t pid) {
-  std::istringstream status(content_of("/proc/" + std::to_string(pid) + "/status"));
-  std::uint64_t sum = 0;
-  for (std::string line; std::getline(status, line);) {
-    if (line.find("voluntary_ctxt_switches:") != std::string::npos)
-      sum += std::stoull(line.substr(line.find(':') + 1));
-  }
-  return sum;
-}
 
 class IdleProcess : public testing::TestWithParam<ModeUnderTest> {
  protected:
@@ -50,10 +38,10 @@ class IdleProcess : public testing::TestWithParam<ModeUnderTest> {
     const pid_t pid = server_side_of(held.get(), daemon.pid()).pid;
     ASSERT_NE(pid, 0);
     ASSERT_TRUE(sleeps(pid));
-    const std::uint64_t before = context_switches(pid);
+    const std::uint64_t before = context_switches_of(pid);
     ASSERT_GT(before, 0U);
     ASSERT_NO_FATAL_FAILURE(connect_newcomers(daemon));
-    EXPECT_EQ(context_switches(pid) - before, 0U);
+    EXPECT_EQ(context_switches_of(pid) - before, 0U);
     if (!GetParam().is_iterative()) {
       EXPECT_GT(daemon.books().accepted, newcomers / 2U);
     }

@@ -134,6 +134,21 @@ TEST(AcceptWait, AClientThatNobodyWasToldOfIsHeardAfterAWhile) {
   EXPECT_EQ(both, (std::set<char>{'a', 'b'}));
 }
 
+/// Nor does it depend on whether something else is heard meanwhile.
+TEST(AcceptWait, WhoHearsSignalsAgainAndAgainLooksAllTheSame) {
+  const std::vector<Listener> listeners = one_listener();
+  Waiters waiters(listeners);
+  waiters.add();
+  const tests::Pipe signals;
+  ASSERT_EQ(write(signals.write.get(), "x", 1), 1);
+  AcceptWait wait(listeners, signals.read.get(), -1, Acceptors::several);
+  EXPECT_TRUE(wait.wait(true, tests::patience()).signals);
+  const sys::Descriptor client = tests::connect_to(listeners[0].address());
+  ASSERT_EQ(waiters.next(), 'a') << "it was the first to register";
+  EXPECT_TRUE(tests::eventually(tests::patience(),
+                                [&] { return wait.wait(true, tests::patience()).clients; }));
+}
+
 TEST(AcceptWait, SaysSoWhenTheSystemTellsNothing) {
   EXPECT_EQ(tests::exitcode_in_child([] {
               const std::vector<Listener> listeners = one_listener();

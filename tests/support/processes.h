@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -69,6 +70,17 @@ inline std::vector<pid_t> children_of(pid_t pid) {
   std::vector<pid_t> children;
   for (pid_t child = 0; list >> child;) children.push_back(child);
   return children;
+}
+
+/// Of the process so far, of its own accord or not.
+inline std::uint64_t context_switches_of(pid_t pid) {
+  std::istringstream status(content_of("/proc/" + std::to_string(pid) + "/status"));
+  std::uint64_t sum = 0;
+  for (std::string line; std::getline(status, line);) {
+    if (line.find("voluntary_ctxt_switches:") != std::string::npos)
+      sum += std::stoull(line.substr(line.find(':') + 1));
+  }
+  return sum;
 }
 
 /// Children, their children, and so on.
