@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <unordered_set>
 
 #include "common/log/log.h"
 #include "common/mp/cpu_count.h"

@@ -258,15 +258,21 @@ TEST_P(GrowAndShrink, ByOneWorker) {
 
 INSTANTIATE_TEST_SUITE_P(Modes, GrowAndShrink,
                          testing::Values(mode_named("pool"), mode_named("pool_lock"),
-                                         mode_named("pool_passing"), mode_named("pool_single_use")),
+                                         mode_named("pool_passing")),
                          name_of_mode);
 
 /// More than are forked in one burst.
-TEST(ForkedAhead, AreAsManyAsWereAskedFor) {
+TEST(ForkedAhead, AreAsManyAsWereAskedForAndGrowAndShrink) {
   DaemonUnderTest daemon({"--mode", "pool", "--connections-per-worker-life", "1", "--pool-start",
-                          "80", "--pool-max-spare", "80"});
-  EXPECT_TRUE(eventually(patience(), [&] { return daemon.books().idle == 80; }))
-      << testing::PrintToString(daemon.books());
+                          "70", "--pool-min-spare", "70", "--pool-max-spare", "90"});
+  const auto become = [&](std::uint64_t idle) {
+    return eventually(patience(), [&] { return daemon.books().idle == idle; });
+  };
+  EXPECT_TRUE(become(70)) << testing::PrintToString(daemon.books());
+  daemon.signal(SIGTTIN);
+  EXPECT_TRUE(become(71)) << testing::PrintToString(daemon.books());
+  daemon.signal(SIGTTOU);
+  EXPECT_TRUE(become(70)) << testing::PrintToString(daemon.books());
 }
 
 TEST(GrowAndShrinkNot, WhereThereIsNothingToGrow) {
