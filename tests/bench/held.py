@@ -3,7 +3,7 @@ more where there are many.
 
 A run opens the connections a thousand at a time, looks at the server while all are held, asks on
 each once more, and closes them: a thousand while the others are there, then all but a thousand at
-once, then the last. What the first thousand cost is compared with what the last did. Beside it the
+once, then the last. What the first third cost is compared with what the last did. Beside it the
 ceiling does the same, whose growth is the kernel's. What it has no figure for is None.
 """
 
@@ -30,7 +30,7 @@ OWN_BYTES = stats.Target(highest=128)  # a cache line or two
 GROWTH = stats.Target(highest=1.25)    # "does not grow", with room for cold caches
 MOST_BYTES = stats.Target(highest=15 * 2**30)
 MOST_BYTES_FROM = 100_000  # connections
-_ALIKE = 3                 # the first, or last, so many thousands tell the first's, or last's, cost
+_COLD = 3                  # the first thousands pay for memory that nobody has used lately
 _QUIET_S = 0.3             # what is done later for an end is in its cost
 _ENDED_S = 120
 _MAP_NORESERVE = 0x4000
@@ -181,7 +181,7 @@ def _hold_once(build, side, count):
 
 def _figures(record):
     """What is compared and told of one run of a side: a name to a number, None where it has none."""
-    first, last = _typical(record["steps"][:_ALIKE]), _typical(record["steps"][-_ALIKE:])
+    first, last = map(_typical, _first_and_last(record["steps"]))
     ends = record["ends"]
     status, own = record["status_ms"], record["own"]
     figures = {
@@ -202,6 +202,12 @@ def _figures(record):
                        reap_most_us=ends["most"]["acceptor_us"],
                        reap_growth=ends["first"]["acceptor_us"] / ends["last"]["acceptor_us"])
     return figures
+
+
+def _first_and_last(steps):
+    """The first and the last third, without what is cold in the first, if that leaves anything."""
+    third = max(1, len(steps) // 3)
+    return steps[_COLD:third] or steps[:third], steps[-third:]
 
 
 def _typical(steps):
