@@ -12,7 +12,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 #include <span>
 
 #include "common/sys/deadline.h"

@@ -242,8 +242,7 @@ class Acceptor {
         break;
       case SIGUSR2:
         draining_ = true;
-        if (!finishing_) last_call_ = Deadline::after(last_call_after);
-        finishing_ = true;
+        if (tell_again_.is_never()) last_call_ = Deadline::after(last_call_after);
         tell_to_finish();
         break;
       case SIGTTIN:
@@ -630,7 +629,6 @@ class Acceptor {
   bool more_signals_ = false;
   bool clients_wait_ = false;
   bool draining_ = false;
-  bool finishing_ = false;
   Deadline tell_again_ = Deadline::never();  // children, that they shall finish
   bool retired_ = false;
   bool queue_empty_ = false;  // while draining: nobody waited at the last look

@@ -2,9 +2,9 @@
 // are in use.
 //
 // Made by the supervisor before it forks the process; that process alone takes and leaves slots.
-// Its children have the slots, and not the list of those in use. The supervisor reads
-// all of it at any moment, without a lock: what is shown may be a moment old, and nothing that a
-// process gone wrong has written leads beyond the table.
+// Its children have the slots, and not the list of those in use. The supervisor reads all of it at
+// any moment, without a lock: what is shown may be a moment old, and nothing that a process gone
+// wrong has written leads beyond the table.
 //
 // A look at `most` of the slots in use costs no more where there are many, and neither does taking
 // or leaving one. Memory that was never touched costs nothing.
