@@ -28,7 +28,7 @@ Ceiling measure_ceiling(const LoadPlan& plan) {
   LoadPlan closed = ceiling_plan(plan);
   closed.workers = worker_count(closed, this_machine().processors);
   const NullServer server(closed.workers);
-  closed.target = server.target();
+  set_targets(closed, server.targets());
   const RunResult result = run_load(closed, nullptr);
   return {.rps = result.achieved_rps,
           .in_words = fmt::format("closed loop, {}, {} connections by {} workers",

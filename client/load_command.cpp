@@ -36,8 +36,7 @@ struct LoadOptions {
 
 LoadPlan plan_of(const LoadOptions& options) {
   LoadPlan plan = options.plan;
-  plan.target = options.targets.front();
-  plan.more_targets.assign(options.targets.begin() + 1, options.targets.end());
+  set_targets(plan, options.targets);
   return plan;
 }
 

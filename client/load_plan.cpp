@@ -95,6 +95,11 @@ std::string find_contradiction(const LoadPlan& plan) {
   return {};
 }
 
+void set_targets(LoadPlan& plan, const std::vector<std::string>& targets) {
+  plan.target = targets.at(0);
+  plan.more_targets.assign(targets.begin() + 1, targets.end());
+}
+
 unsigned worker_count(const LoadPlan& plan, unsigned processors) {
   const auto pinned = static_cast<unsigned>(plan.pins.client.size());
   const unsigned wanted = plan.workers != 0 ? plan.workers : pinned != 0 ? pinned : processors;

@@ -105,6 +105,9 @@ std::string_view to_string(Close close);
 /// What is wrong with options that do not go together, with the remedy; empty when nothing is.
 std::string find_contradiction(const LoadPlan& plan);
 
+/// Has the connections of `plan` take turns over `targets`, of which there is one at least.
+void set_targets(LoadPlan& plan, const std::vector<std::string>& targets);
+
 /// Worker processes that the plan means on a machine of `processors`: as asked, or one for each
 /// processor that they may run on, and never more than connections. At least 1.
 unsigned worker_count(const LoadPlan& plan, unsigned processors);

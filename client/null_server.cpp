@@ -10,6 +10,7 @@
 #include <array>
 
 #include "common/sys/check_syscall.h"
+#include "common/sys/descriptor.h"
 #include "common/sys/socket_address.h"
 
 namespace forkecho::client {
@@ -62,7 +63,7 @@ bool send_back(int fd) {
     setrlimit(RLIMIT_NOFILE, &limit);
   }
   const sys::Descriptor epoll(sys::check_syscall(epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
-  watch(epoll.get(), listener, EPOLLIN | EPOLLEXCLUSIVE);
+  watch(epoll.get(), listener, EPOLLIN);
   for (;;) {
     std::array<epoll_event, 256> events{};
     const int count = epoll_wait(epoll.get(), events.data(), static_cast<int>(events.size()), -1);
@@ -79,12 +80,12 @@ bool send_back(int fd) {
 
 }  // namespace
 
-NullServer::NullServer(unsigned processes)
-    : listener_(listen_somewhere()),
-      target_(sys::SocketAddress::local(listener_.get()).to_string()) {
+NullServer::NullServer(unsigned processes) {
   processes_.reserve(processes);
   for (unsigned i = 0; i < processes; ++i) {
-    mp::Process& process = processes_.emplace_back([this] { serve(listener_.get()); });
+    const sys::Descriptor listener = listen_somewhere();
+    targets_.push_back(sys::SocketAddress::local(listener.get()).to_string());
+    mp::Process& process = processes_.emplace_back([fd = listener.get()] { serve(fd); });
     process.set_name("null server");
     process.set_daemon(true);
     process.start();

@@ -1,15 +1,16 @@
 // NullServer: a server that does next to nothing: it sends back what it reads. What a client
 // reaches against it is what that client can do at most, on this machine. Used by measure_ceiling.
 //
-// Listens on a port of 127.0.0.1 that the kernel chooses, in processes of its own, which are gone
-// when the object is. Throws std::system_error when the system refuses a socket or a process.
+// Each of its processes listens on a port of its own of 127.0.0.1, which the kernel chooses: at one
+// port for all of them, the first to run would take most connections that are held, and the others
+// would idle. The processes are gone when the object is. Throws std::system_error when the system
+// refuses a socket or a process.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "common/mp/process.h"
-#include "common/sys/descriptor.h"
 
 namespace forkecho::client {
 
@@ -20,11 +21,11 @@ class NullServer {
   NullServer& operator=(const NullServer&) = delete;
   ~NullServer();
 
-  const std::string& target() const { return target_; }
+  /// One for each process.
+  const std::vector<std::string>& targets() const { return targets_; }
 
  private:
-  sys::Descriptor listener_;
-  std::string target_;
+  std::vector<std::string> targets_;
   std::vector<mp::Process> processes_;
 };
 

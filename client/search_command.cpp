@@ -38,8 +38,7 @@ struct SearchOptions {
 
 LoadPlan plan_of(const SearchOptions& options) {
   LoadPlan plan = options.plan;
-  plan.target = options.targets.front();
-  plan.more_targets.assign(options.targets.begin() + 1, options.targets.end());
+  set_targets(plan, options.targets);
   if (!is_open_loop(plan)) plan.rate = default_first_rps;
   return plan;
 }

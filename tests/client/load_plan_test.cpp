@@ -24,6 +24,16 @@ TEST(LoadPlan, OtherNamesAreNone) {
   EXPECT_FALSE(parse_expect("ASCII"));
 }
 
+TEST(LoadPlan, TargetsAreAllThatAreSet) {
+  LoadPlan plan;
+  set_targets(plan, {"127.0.0.1:1", "[::1]:2", "unix:/3"});
+  EXPECT_EQ(plan.target, "127.0.0.1:1");
+  EXPECT_EQ(plan.more_targets, (std::vector<std::string>{"[::1]:2", "unix:/3"}));
+  set_targets(plan, {"127.0.0.1:4"});
+  EXPECT_EQ(plan.target, "127.0.0.1:4");
+  EXPECT_TRUE(plan.more_targets.empty());
+}
+
 TEST(LoadPlan, RequestsOnEachConnectionFollowTheWorkload) {
   LoadPlan plan;
   EXPECT_EQ(requests_on_each(plan), 0U);

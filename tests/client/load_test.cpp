@@ -417,7 +417,8 @@ TEST(OpenLoop, PoissonArrivalsPassAndAConstantTrainDoesNot) {
 TEST(OpenLoop, TenTimesWhatThisMachineCanDoIsInvalidAndNamesTheLimit) {
   const unsigned processors = this_machine().processors;
   const NullServer server(processors);
-  LoadPlan plan = open_plan(server.target(), 0);
+  LoadPlan plan = open_plan({}, 0);
+  set_targets(plan, server.targets());
   plan.expect = Expect::none;
   plan.workers = processors;
   plan.connections = 32 * processors;
@@ -599,7 +600,8 @@ Freeze run_with_freeze(int run_s) {
 // What the machine adds makes it more, and never less.
 TEST(OpenLoop, FreezeIsSeenFromThePlanAndNotFromTheSend) {
   Freeze freeze = run_with_freeze(tests::soak(3, 10));
-  // Where the machine stands still until the end of the run, requests are left that were never sent.
+  // Where the machine stands still until the end of the run, requests are left that were never
+  // sent.
   for (int again = 0; again < 2 && freeze.result.requests.shed > 0; ++again)
     freeze = run_with_freeze(tests::soak(3, 10));
   EXPECT_EQ(freeze.result.requests.scheduled, freeze.planned);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "client/load.h"
 
 namespace forkecho::client {
@@ -10,7 +12,7 @@ namespace {
 TEST(NullServer, SendsBackWhatItReads) {
   const NullServer server(2);
   LoadPlan plan;
-  plan.target = server.target();
+  set_targets(plan, server.targets());
   plan.requests = 500;
   plan.warmup = sys::Duration::zero();
   plan.expect = Expect::none;
@@ -20,6 +22,12 @@ TEST(NullServer, SendsBackWhatItReads) {
   const RunResult result = run_load(plan, nullptr);
   EXPECT_EQ(result.requests.completed, 500U);
   EXPECT_EQ(result.verification.wrong(), 0U);
+}
+
+TEST(NullServer, EachOfItsProcessesHasAPortOfItsOwn) {
+  const NullServer server(3);
+  const std::set<std::string> targets(server.targets().begin(), server.targets().end());
+  EXPECT_EQ(targets.size(), 3U);
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -34,6 +36,27 @@ TEST(TemporaryDirectory, OfAForkedChildRemovesNothing) {
   child.join();
   EXPECT_EQ(child.exitcode(), 0);
   EXPECT_TRUE(std::filesystem::exists(directory->path()));
+}
+
+// A server that is starting or ending: for as long as the folder is there, its files come and go.
+TEST(TemporaryDirectory, GoesThoughItsFilesComeAndGo) {
+  for (int round = 0; round < 20; ++round) {
+    auto directory = std::make_unique<TemporaryDirectory>();
+    const std::filesystem::path path = directory->path();
+    std::atomic<bool> over = false;
+    std::thread server([&] {
+      while (!over && std::filesystem::exists(path)) {
+        for (int i = 0; i < 50; ++i) std::ofstream(path / std::to_string(i));
+        for (int i = 0; i < 50; ++i) std::remove((path / std::to_string(i)).c_str());
+      }
+    });
+    while (!std::filesystem::exists(path / "9")) std::this_thread::yield();
+    directory.reset();
+    EXPECT_FALSE(std::filesystem::exists(path));
+    over = true;
+    server.join();
+    std::filesystem::remove_all(path);
+  }
 }
 
 TEST(TemporaryDirectory, GoesWithAnOwnerThatIsKilled) {
