@@ -2,8 +2,8 @@
 // taken the moment it is there, at the price of two more switches between processes than a child
 // that is forked for a client who waits already.
 //
-// A pure decision on two running means, each over some 16 of its kind; the acceptor that keeps
-// spares feeds it. Not hurried until there is something to tell by.
+// A pure decision on two running means, each over some 16 of its kind; refill.h feeds it. Not
+// hurried until there is something to tell by.
 #pragma once
 
 #include <algorithm>

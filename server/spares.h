@@ -1,9 +1,9 @@
 // Spares: children that an acceptor has forked ahead of their clients (single-use workers of the
 // pool). Each waits in accept, takes one client, says so (announce), serves it and leaves.
 //
-// The acceptor alone uses it, but for announce, which its children call. Which child is a spare,
-// the acceptor knows from a table that no child has; whether one has taken a client, the child says
-// in its slot, and its exit code says again.
+// The acceptor's SpareKeeper alone uses it, but for announce, which its children call. Which child
+// is a spare, the acceptor knows from a table that no child has; whether one has taken a client,
+// the child says in its slot, and its exit code says again.
 #pragma once
 
 #include <sys/types.h>
