@@ -1,5 +1,5 @@
 // How many processes a process tree may have, by its options alone: pure decisions. The tree
-// (process_tree.h) and its seats (seats.h) ask.
+// (process_tree.h) asks.
 #pragma once
 
 #include <cstddef>

@@ -49,7 +49,7 @@ struct AcceptorView {
 
 class Seats {
  public:
-  /// `count` seats, and one more for the acceptor that passes, if there is one.
+  /// `count` seats, at least 1, and one more for the acceptor that passes, if there is one.
   Seats(std::shared_ptr<const Options> options, std::size_t count, bool has_passer);
 
   std::span<Seat> all() { return seats_; }
