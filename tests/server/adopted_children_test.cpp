@@ -114,13 +114,19 @@ TEST_F(AdoptedChildrenTest, AreBookedByTheirOwnEnds) {
 }
 
 TEST_F(AdoptedChildrenTest, WhomTheAcceptorHasBookedIsOnlyReaped) {
-  const pid_t child = fork_child(0);
-  adopt({child}, 0, child);
-  end_all();
-  ASSERT_TRUE(all_end());
+  const pid_t booked = fork_child(static_cast<int>(Ending::served));
+  const pid_t other = fork_child(static_cast<int>(Ending::idle_timeout));
+  adopt({booked, other}, 1, booked);
+  gates_.front().open();
+  ASSERT_TRUE(tests::eventually(tests::patience(), [] { return mp::peek_ended().has_value(); }));
+  EXPECT_TRUE(adopted().take_ended(booked));
   EXPECT_EQ(adopted().booked().ended(), 0U);
   EXPECT_EQ(adopted().booked().bytes_in, 0U);
   EXPECT_EQ(adopted().booked().reaped, 1U);
+  end_all();
+  ASSERT_TRUE(all_end());
+  EXPECT_EQ(adopted().booked().timed_out[1], 1U);
+  EXPECT_EQ(adopted().booked().ended(), 1U);
 }
 
 TEST_F(AdoptedChildrenTest, WhatHasNoProcessAnyMoreIsLost) {
