@@ -31,12 +31,11 @@ TEST(SurviveShortage, AnyOtherErrorIsThrown) {
 
 TEST(SurviveShortage, TheReserveIsTakenAgain) {
   SurviveShortage survive;
-  survive([] {
-    // As operator new gives it up where the system has no memory.
-    std::get_new_handler()();
-    throw std::bad_alloc();
-  });
-  EXPECT_NE(std::get_new_handler(), nullptr) << "there is something to give up again";
+  // As operator new gives it up where the system has no memory.
+  const auto give_up = [] { std::get_new_handler()(); };
+  survive(give_up);
+  EXPECT_NO_THROW(give_up()) << "there is something to give up again";
+  EXPECT_THROW(give_up(), std::bad_alloc);
 }
 
 }  // namespace
