@@ -155,7 +155,7 @@ class ProcessTree {
   Seats seats_;
   AdoptedChildren adopted_;
   Elders elders_;
-  BookTotals closed_;   // the books of the dead
+  BookTotals closed_;   // the books of the dead; and what we book ourselves
   unsigned taken_ = 0;  // of our places by older trees, as was said last
   bool retired_ = false;
   unsigned burst_ = 1;
