@@ -8,8 +8,7 @@
 // CLD_EXITED.
 //
 // Such a signal is lost where the user has too many pending (RLIMIT_SIGPENDING). So all children
-// are looked at a while after something has happened, for a small part of the time; and whenever a
-// SIGCHLD came: then children cannot send another (mp::fork_onto, where it is _Fork).
+// are looked at a while after something has happened, for a small part of the time.
 //
 // For the acceptor alone. Not for threads.
 #pragma once

@@ -105,4 +105,9 @@ std::vector<Listener> open_listeners(const Options& options,
   return listeners;
 }
 
+std::span<const Listener> one_of_each_address(const Options& options,
+                                              std::span<const Listener> listeners) {
+  return has_listeners_of_their_own(options) ? listeners.first(options.listen.size()) : listeners;
+}
+
 }  // namespace forkecho::server

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <list>
+#include <span>
 #include <vector>
 
 #include "server/handover.h"
@@ -19,5 +20,8 @@ namespace forkecho::server {
 /// Throws FatalError fit for the user: the address is in use or unknown, too few queues inherited.
 std::vector<Listener> open_listeners(const Options& options,
                                      std::list<Inheritance::Socket>& inherited);
+/// Of what open_listeners gave, one listener for each address, in their order.
+std::span<const Listener> one_of_each_address(const Options& options,
+                                              std::span<const Listener> listeners);
 
 }  // namespace forkecho::server

@@ -1,37 +1,33 @@
-// The process tree below the supervisor: acceptors or workers, each in a seat; what a dead acceptor
-// left behind; and the books of them all.
+// The process tree below the supervisor: it starts acceptors or workers, each in a seat (seats.h),
+// replaces them, tells them what to do, and closes the books of the dead.
 //
 // The supervisor alone uses it. Who is alive and how it ended comes from the kernel; the shared
 // pages are read for figures only. A dead process's book is closed into the totals: what it had
-// open was lost with it (crashed), except that the children of a dead acceptor go on, adopted (the
-// supervisor is a sub-reaper), and are booked by their own exit codes. They are told by their
-// process group, which is the acceptor's.
+// open was lost with it (crashed), except that the children of a dead acceptor go on, adopted
+// (adopted_children.h).
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "common/mp/process.h"
-#include "common/mp/raw_shared.h"
 #include "common/mp/reap.h"
 #include "server/accept_means.h"
 #include "server/access_log.h"
-#include "server/backoff.h"
-#include "server/believed_book.h"
+#include "server/adopted_children.h"
 #include "server/book.h"
 #include "server/confinement.h"
 #include "server/elders.h"
 #include "server/listener.h"
 #include "server/options.h"
 #include "server/pool_policy.h"
+#include "server/restart_pause.h"
 #include "server/scoreboard.h"
-#include "server/slot_table.h"
+#include "server/seat_plan.h"
+#include "server/seats.h"
 #include "server/stall_watch.h"
 
 namespace forkecho::server {
@@ -42,15 +38,6 @@ struct ChildCounts {
   std::uint64_t reaped = 0;
   std::uint64_t idle = 0;
   std::uint64_t busy = 0;
-};
-
-/// What `status` shows of an acceptor. Its figures are those since it was started.
-struct AcceptorView {
-  unsigned number = 1;  // of its place, from 1: whoever replaces it has the same
-  pid_t pid = 0;
-  std::uint64_t accepted = 0;
-  std::uint64_t active = 0;
-  std::uint64_t children = 0;  // not reaped yet
 };
 
 class ProcessTree {
@@ -85,13 +72,13 @@ class ProcessTree {
   bool still_accepts() const;
   /// Processes that sit in this tree and may serve, by the supervisor's own count; not adopted
   /// children.
-  unsigned seated() const;
+  unsigned seated() const { return seats_.seated(); }
   /// One worker more, or less, from now on (TTIN, TTOU). What was done, or why nothing was, for the
   /// log.
   std::string grow(int by);
-  /// Sends `signal` to every acceptor and worker, and, where `orphans_signal` is not 0, that one to
+  /// Sends `signal` to every acceptor and worker, and, where `adopted_signal` is not 0, that one to
   /// the adopted children.
-  void tell(int signal, int orphans_signal);
+  void tell(int signal, int adopted_signal);
   /// SIGKILL to everyone, adopted children included.
   void kill_all();
   /// Nobody is left, adopted children included.
@@ -103,12 +90,12 @@ class ProcessTree {
   PoolSizes sizes() const;
   int grown() const { return grown_; }
   /// Connections that each living worker has taken; empty where a process serves only one.
-  std::vector<std::uint64_t> served_by_each() const;
+  std::vector<std::uint64_t> served_by_each() const { return seats_.served_by_each(); }
   /// Calls `visit` for at most `most` slots in use; returns how many more are in use.
   std::uint64_t visit_slots(std::uint64_t most,
                             const std::function<void(const Slot&)>& visit) const;
   /// The acceptors who are there, and whom they serve.
-  std::vector<AcceptorView> acceptors() const;
+  std::vector<AcceptorView> acceptors() const { return seats_.acceptors(); }
   /// For a process that serves nobody: it can no longer write what is shared with this tree's.
   void make_memory_read_only();
   /// False while nothing happens: then a tick may come later.
@@ -119,72 +106,31 @@ class ProcessTree {
 
   const Options& options() const { return *options_; }
   /// For those who come after it.
-  const std::shared_ptr<GenerationPages>& pages() const { return pages_; }
+  const std::shared_ptr<GenerationPages>& pages() const { return seats_.pages(); }
   /// The tree of `pages` is gone.
   void forget_elder(const std::shared_ptr<GenerationPages>& pages);
 
  private:
-  /// A place for one acceptor or worker, with the page that whoever sits there writes.
-  struct Seat {
-    std::optional<mp::Process> process;
-    pid_t pid = 0;
-    bool retiring = false;
-    bool passes = false;  // for the acceptor of --accept passing, which serves nobody
-    sys::Deadline evict_at = sys::Deadline::never();  // leaves by then, or is killed
-    sys::Clock::time_point started{};
-    std::unique_ptr<SlotTable> slots;  // an acceptor's
-    mutable BelievedBook book;         // of its page: looking is believing
-  };
-  /// The children of an acceptor that has died.
-  struct Orphans {
-    pid_t group;
-    std::uint64_t open;      // connections not accounted for yet
-    std::uint64_t unreaped;  // children not reaped yet
-    pid_t booked;            // one of them that its acceptor has booked; 0: none
-    std::unique_ptr<SlotTable> slots;
-    /// Where each serves, as the slots said when they were adopted.
-    std::unordered_map<pid_t, Slot*> slot_of;
-  };
-
   bool is_pool() const { return options_->mode == Mode::pool; }
   /// Acceptors sit here.
   bool forks_children() const { return server::forks_children(*options_); }
+  bool is_sized() const { return server::is_sized(*options_); }
   /// A table of who is served, beside the pages.
   bool keeps_slots() const {
     return forks_children() || (options_->mode == Mode::event && has_access_log());
   }
-  /// A pool that grows and shrinks: neither of single-use workers nor with a queue for each.
-  bool is_sized() const {
-    return is_pool() && !forks_children() && !has_listeners_of_their_own(*options_);
-  }
-  bool serves_one_each() const {
-    return (is_pool() && !forks_children()) || options_->mode == Mode::iterative;
-  }
   const char* kind_of(const Seat& seat) const {
     return forks_children() || seat.passes ? "acceptor" : "worker";
   }
-  unsigned places() const;
-  std::size_t child_limit() const;
+  unsigned places() const { return server::places(*options_, seats_.places(), taken_); }
+  bool may_start() const { return pause_.is_over(sys::Clock::now()); }
   std::span<const Listener> listeners_of(const Seat& seat) const;
-  Seat* seat_of(pid_t pid);
-  Seat* free_seat();
   void occupy(Seat& seat);
   void start_process(Seat& seat);
   void on_end(Seat& seat, const mp::Exit& exit);
   void close_book(Seat& seat);
   void note_failure(const Seat& seat, const mp::Exit& exit);
-  bool has_proved_itself(const Seat& seat) const;
-  bool others_are_well(const Seat& dead) const;
-  bool take_orphan(pid_t pid);
-  void reap_orphans();
-  void look_after_orphans();
-  void on_orphan_end(Orphans& orphans, const mp::Exit& exit);
-  static Slot* slot_of(const Orphans& orphans, pid_t pid);
-  void book_orphan(Orphans& orphans, Ending ending, const AccessEntry& entry);
   pid_t settle_reaping(const Reaping& reaping, const BookTotals& book);
-  void publish_adopted();
-  void adopt_source(const Slot& slot);
-  void forget_source(const Slot& slot);
   void replace_dead();
   void resize_pool();
   void repeat_retiring();
@@ -199,28 +145,17 @@ class ProcessTree {
   void retire_one();
   void retire(Seat& seat);
   PoolState pool_state() const;
-  std::size_t index_of(const Seat& seat) const {
-    return static_cast<std::size_t>(&seat - seats_.data());
-  }
-  bool is_serving(const Seat& seat) const;
   std::uint64_t idle_children() const;
-  /// What is believed of the page of whoever sits there.
-  const BookTotals& book_of(const Seat& seat) const;
   void tell_of_lies(const Seat& seat) const;
-  bool is_open(const Seat& seat) const;
-  ProcessPage& page_of(const Seat& seat) const { return (*pages_)[index_of(seat)]; }
-  /// The supervisor's own, see GenerationPages.
-  ProcessPage& own_page() const { return pages_->all().back(); }
 
   std::shared_ptr<const Options> options_;
   std::span<const Listener> listeners_;
   const Confinement confinement_;
   AcceptMeans means_;
-  std::vector<Seat> seats_;
-  std::shared_ptr<GenerationPages> pages_;
+  Seats seats_;
+  AdoptedChildren adopted_;
   Elders elders_;
-  std::vector<Orphans> orphans_;
-  BookTotals closed_;
+  BookTotals closed_;   // the books of the dead; and what we book ourselves
   unsigned taken_ = 0;  // of our places by older trees, as was said last
   bool retired_ = false;
   unsigned burst_ = 1;
@@ -228,9 +163,7 @@ class ProcessTree {
   bool killing_ = false;  // deaths are our own doing, and nothing to tell of
   int grown_ = 0;
   StallWatch stall_;
-  Backoff backoff_;
-  sys::Clock::time_point last_early_death_{};
-  sys::Deadline not_before_;
+  RestartPause pause_;
 };
 
 }  // namespace forkecho::server

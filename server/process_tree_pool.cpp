@@ -17,7 +17,7 @@ constexpr auto leaving_time = std::chrono::seconds(1);
 
 PoolSizes ProcessTree::sizes() const {
   PoolSizes sizes = grown_sizes(options_->pool, grown_);
-  sizes.max = forks_children() ? static_cast<unsigned>(child_limit()) : places();
+  sizes.max = forks_children() ? static_cast<unsigned>(child_limit(*options_)) : places();
   sizes.min_spare = std::min(sizes.min_spare, sizes.max);
   sizes.max_spare = std::max(sizes.max_spare, sizes.min_spare);
   return sizes;
@@ -25,9 +25,9 @@ PoolSizes ProcessTree::sizes() const {
 
 PoolState ProcessTree::pool_state() const {
   PoolState state{.idle = 0, .busy = 0, .retiring = 0, .replace = to_replace_, .burst = burst_};
-  for (const Seat& seat : seats_) {
+  for (const Seat& seat : seats_.all()) {
     if (seat.pid == 0 || seat.passes) continue;
-    ++(seat.retiring ? state.retiring : is_serving(seat) ? state.busy : state.idle);
+    ++(seat.retiring ? state.retiring : seats_.is_serving(seat) ? state.busy : state.idle);
   }
   return state;
 }
@@ -43,7 +43,7 @@ void ProcessTree::resize_pool() {
 
 /// The first signal may have come between a check and a wait.
 void ProcessTree::repeat_retiring() {
-  for (const Seat& seat : seats_) {
+  for (const Seat& seat : seats_.all()) {
     if (seat.retiring) kill(seat.pid, SIGUSR1);
   }
   evict_late_leavers();
@@ -51,8 +51,8 @@ void ProcessTree::repeat_retiring() {
 
 /// Whoever does not hear is stopped, or waits for a lock that is none: it serves nobody.
 void ProcessTree::evict_late_leavers() {
-  for (Seat& seat : seats_) {
-    if (seat.pid == 0 || !seat.evict_at.passed() || is_serving(seat)) continue;
+  for (Seat& seat : seats_.all()) {
+    if (seat.pid == 0 || !seat.evict_at.passed() || seats_.is_serving(seat)) continue;
     log::warning("worker {} does not leave (it is stopped, or hangs): it is killed", seat.pid);
     seat.evict_at = sys::Deadline::never();
     kill(seat.pid, SIGKILL);
@@ -65,10 +65,11 @@ void ProcessTree::retire(Seat& seat) {
 }
 
 void ProcessTree::retire_one() {
-  const auto idle = std::find_if(seats_.rbegin(), seats_.rend(), [this](const Seat& seat) {
-    return seat.pid != 0 && !seat.passes && !seat.retiring && !is_serving(seat);
+  const auto all = seats_.all();
+  const auto idle = std::find_if(all.rbegin(), all.rend(), [this](const Seat& seat) {
+    return seat.pid != 0 && !seat.passes && !seat.retiring && !seats_.is_serving(seat);
   });
-  if (idle != seats_.rend()) retire(*idle);
+  if (idle != all.rend()) retire(*idle);
 }
 
 std::string ProcessTree::grow(int by) {
@@ -82,7 +83,7 @@ std::string ProcessTree::grow(int by) {
                   : "has no effect: one idle worker is the least that there must be";
   grown_ += by;
   if (forks_children()) {
-    for (const Seat& seat : seats_) {
+    for (const Seat& seat : seats_.all()) {
       if (seat.pid != 0) kill(seat.pid, by > 0 ? SIGTTIN : SIGTTOU);
     }
   } else if (by > 0) {
@@ -104,7 +105,7 @@ void ProcessTree::watch_for_stall() {
                                 .accepted = totals().accepted};
   if (!stall_.look(sight, sys::Clock::now())) return;
   if (means_.has_lock()) return renew_lock("clients wait, and its holder does nothing");
-  const Seat& passer = seats_.back();
+  const Seat& passer = seats_.passer();
   if (passer.pid == 0) return;
   log::warning(
       "acceptor {} passes nobody on, though clients wait and workers are idle (it is stopped, or "
@@ -119,9 +120,9 @@ void ProcessTree::renew_lock(const char* why) {
   if (killing_) return;
   means_.renew_lock();
   unsigned waiting = 0;
-  for (Seat& seat : seats_) {
+  for (Seat& seat : seats_.all()) {
     if (seat.pid == 0 || seat.retiring) continue;
-    waiting += !is_serving(seat);
+    waiting += !seats_.is_serving(seat);
     retire(seat);
     seat.evict_at = sys::Deadline::after(leaving_time);
   }
@@ -133,8 +134,8 @@ void ProcessTree::renew_lock(const char* why) {
 }
 
 void ProcessTree::keep_passing() {
-  if (!means_.has_pipe() || retired_ || seats_.back().pid != 0 || !not_before_.passed()) return;
-  occupy(seats_.back());
+  if (!means_.has_pipe() || retired_ || seats_.passer().pid != 0 || !may_start()) return;
+  occupy(seats_.passer());
 }
 
 /// Who was passed on is served, also when all workers have died meanwhile.

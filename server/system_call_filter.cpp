@@ -153,12 +153,9 @@ const Rules& to_wait() {
 /// processes.
 Rules to_have_children(const FilterTerms& terms) {
   Rules rules{
-      // mp::fork_onto, and glibc's _Fork. The flags come first on every machine but s390.
+      // mp::fork_onto. The flags come first on every machine but s390.
       {"clone", {equals_long(0, ended_signal())}},
-      {"clone", {equals_long(0, CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)}},
       {"clone3", {}, ENOSYS},  // its flags lie in memory, where no filter can look
-      {"set_robust_list"},
-      {"rseq"},
       {"waitid"},
       {"wait4"},
       {"rt_sigtimedwait"},
@@ -246,7 +243,6 @@ const Rules& to_be_observed() {
       {"uname"},
       {"sysinfo"},
       {"getrandom"},
-      {"set_robust_list"},
       {"tgkill"},
       {"nanosleep"},
       {"clock_nanosleep"},

@@ -43,9 +43,13 @@ namespace forkecho::mp {
 
 #else
 
-pid_t fork_onto(void*, ForkedFunction function, ForkedArguments arguments, int) {
-  const pid_t pid = ::_Fork();
-  if (pid != 0) return pid;
+pid_t fork_onto(void*, ForkedFunction function, ForkedArguments arguments, int exit_signal) {
+#ifdef __s390__  // the stack comes first there
+  const long pid = syscall(SYS_clone, nullptr, exit_signal, nullptr, nullptr, nullptr);
+#else
+  const long pid = syscall(SYS_clone, exit_signal, nullptr, nullptr, nullptr, nullptr);
+#endif
+  if (pid != 0) return static_cast<pid_t>(pid);
   function(arguments.self, arguments.number, arguments.what);
   __builtin_unreachable();
 }

@@ -33,12 +33,11 @@ struct ForkedArguments {
 /// never uses. There is no guard below it: `function` must not recurse without bounds.
 ///
 /// In a process of one thread. Where it has not been written for the machine, or a sanitizer wants
-/// to know of every stack, it is _Fork, and the child stays on a copy of the caller's.
+/// to know of every stack (own_stack.h), the child stays on a copy of the caller's.
 ///
 /// `exit_signal` comes to the caller when the child has ended, instead of SIGCHLD: one that is
 /// real-time queues, with pid and exit code, for each child that ends. The kernel drops it where
-/// the user has more signals pending than he may (RLIMIT_SIGPENDING). To a new parent, and where
-/// this is _Fork, it is SIGCHLD.
+/// the user has more signals pending than he may (RLIMIT_SIGPENDING). To a new parent it is SIGCHLD.
 pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments,
                 int exit_signal);
 

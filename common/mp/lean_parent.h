@@ -15,14 +15,14 @@ namespace forkecho::mp {
 
 /// Calls `loop` on a stack that children do not have, and switches off the kernel's restartable
 /// sequences, which write to the C library's record of the thread on both sides of every fork. What
-/// `loop` throws is thrown. Throws std::system_error (ENOMEM). Where fork_onto is _Fork, it just
-/// calls.
+/// `loop` throws is thrown. Throws std::system_error (ENOMEM). Where children have no stack of
+/// their own (own_stack.h), it just calls.
 void run_lean(const std::function<void()>& loop);
 
 /// From now on children have no heap: what was allocated by now does not exist for them, and
 /// reading it ends them (SIGSEGV). Static objects and the caller's stack below run_lean do. Does
 /// nothing where the C library's own record of the thread cannot be told from the heap (a
-/// dynamically linked program), or fork_onto is _Fork.
+/// dynamically linked program), or children have no stack of their own.
 void keep_heap_from_children();
 
 }  // namespace forkecho::mp

@@ -9,7 +9,6 @@
 #include <csignal>
 
 #include "common/mp/fork_onto.h"
-#include "common/mp/own_stack.h"
 #include "tests/support/child.h"
 
 namespace forkecho::server {
@@ -21,17 +20,11 @@ using namespace std::chrono_literals;
 class EndedSignal : public testing::Test {
  protected:
   EndedSignal() {
-    if (!mp::has_own_stack) return;
     sigemptyset(&watched_);
     sigaddset(&watched_, ended_signal());
     sigprocmask(SIG_BLOCK, &watched_, &before_);
   }
-  ~EndedSignal() override {
-    if (mp::has_own_stack) sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  void SetUp() override {
-    if (!mp::has_own_stack) GTEST_SKIP() << "children send SIGCHLD in this build";
-  }
+  ~EndedSignal() override { sigprocmask(SIG_SETMASK, &before_, nullptr); }
   static pid_t start(mp::ForkedFunction function, long number = 0) {
     alignas(16) static std::array<char, 16 * 1024> stack;
     return mp::fork_onto(stack.data() + stack.size(), function, {.number = number}, ended_signal());

@@ -56,6 +56,18 @@ TEST(OpenListeners, QueuesStandWorkerByWorker) {
     EXPECT_EQ(listeners[i].address().to_string(), listeners[i - 2].address().to_string());
 }
 
+TEST(OpenListeners, OneOfEachAddressIsTheFirstQueueOfEach) {
+  std::list<Inheritance::Socket> nothing;
+  const Options queues = with_queues({"127.0.0.1:0", "[::1]:0"});
+  const auto three_each = open_listeners(queues, nothing);
+  const auto first = one_of_each_address(queues, three_each);
+  ASSERT_EQ(first.size(), 2U);
+  EXPECT_EQ(&first[0], &three_each[0]);
+  const Options plain = options_for({"127.0.0.1:0", "[::1]:0"});
+  const auto one_each = open_listeners(plain, nothing);
+  EXPECT_EQ(one_of_each_address(plain, one_each).size(), 2U);
+}
+
 TEST(OpenListeners, OnlyWhoHasOneAndNothingElseToWaitForWaitsInAccept) {
   std::list<Inheritance::Socket> nothing;
   Options options = options_for({"127.0.0.1:0"});

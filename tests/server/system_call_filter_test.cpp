@@ -20,13 +20,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "common/mp/fork.h"
+#include "common/mp/fork_onto.h"
 #include "common/sys/raw_syscall.h"
+#include "server/ended_children.h"
 #include "tests/support/child.h"
 
 namespace forkecho::server {
@@ -94,7 +97,7 @@ TEST_P(ForbiddenToAll, EndsTheProcess) {
   }
 }
 
-constexpr long fork_flags = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+const long fork_flags = ended_signal();
 constexpr auto no_text = static_cast<const char*>(nullptr);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -128,6 +131,7 @@ INSTANTIATE_TEST_SUITE_P(
         Act{"memfd_create", call(SYS_memfd_create, "x", 0)},
         Act{"thread", call(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0)},
         Act{"new_user_namespace", call(SYS_clone, fork_flags | CLONE_NEWUSER, 0, 0, 0, 0)},
+        Act{"child_that_ends_unsaid", call(SYS_clone, SIGCHLD, 0, 0, 0, 0)},
         Act{"sibling", call(SYS_clone, fork_flags | CLONE_PARENT, 0, 0, 0, 0)},
         Act{"unshare", call(SYS_unshare, CLONE_NEWUSER)}, Act{"setns", call(SYS_setns, 0, 0)},
         Act{"setuid", call(SYS_setuid, 0)}, Act{"capset", call(SYS_capset, nullptr, nullptr)},
@@ -260,20 +264,29 @@ TEST(SystemCallFilter, AHandlerRunsAndReturns) {
   }
 }
 
+/// As an acceptor forks, and with its signal blocked as there.
+pid_t fork_to(mp::ForkedFunction function) {
+  sigset_t ended;
+  sigemptyset(&ended);
+  sigaddset(&ended, ended_signal());
+  sigprocmask(SIG_BLOCK, &ended, nullptr);
+  alignas(16) static std::array<char, 64 * 1024> stack;
+  return mp::fork_onto(stack.data() + stack.size(), function, {}, ended_signal());
+}
+
 TEST(SystemCallFilter, AnAcceptorForksAndReapsAndSignalsItsChildren) {
   EXPECT_EQ(fate(Role::acceptor,
                  [] {
-                   const pid_t first = mp::fork_process();
-                   if (first == 0) {
+                   const pid_t first = fork_to([](const void*, long, void*) {
                      mp::die_with_parent(getppid());
                      pause();  // forbidden: it ends by the filter, if the signal is late
-                   }
+                     _exit(0);
+                   });
                    kill(first, SIGKILL);
                    siginfo_t info{};
-                   waitid(P_PID, static_cast<id_t>(first), &info, WEXITED);
-                   const pid_t second = mp::fork_process();
-                   if (second == 0) _exit(3);
-                   waitid(P_PID, static_cast<id_t>(second), &info, WEXITED);
+                   waitid(P_PID, static_cast<id_t>(first), &info, WEXITED | __WALL);
+                   const pid_t second = fork_to([](const void*, long, void*) { _exit(3); });
+                   waitid(P_PID, static_cast<id_t>(second), &info, WEXITED | __WALL);
                    if (info.si_status != 3) std::abort();
                  }),
             lived);
@@ -295,7 +308,7 @@ TEST(SystemCallFilter, OnlyAnAcceptorHasChildrenAndSignals) {
   if (!filter_is_widened_by().empty()) GTEST_SKIP() << "widened for " << filter_is_widened_by();
   for (const Role role : every_role) {
     if (role == Role::acceptor) continue;
-    EXPECT_EQ(fate(role, call(SYS_clone, fork_flags, 0, 0, 0, 0)), -SIGSYS);
+    EXPECT_EQ(fate(role, [] { fork_to([](const void*, long, void*) { _exit(0); }); }), -SIGSYS);
     EXPECT_EQ(fate(role, call(SYS_kill, 4'000'000, SIGTERM)), -SIGSYS);
     EXPECT_EQ(fate(role, call(SYS_waitid, P_ALL, 0, nullptr, WEXITED | WNOHANG, nullptr)), -SIGSYS);
   }

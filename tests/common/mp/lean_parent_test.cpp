@@ -54,7 +54,7 @@ TEST(RunLean, WhatIsThrownIsThrown) {
 }
 
 TEST(RunLean, AChildDoesNotHaveTheLoopsStackButTheCallers) {
-  if (!has_own_stack) GTEST_SKIP() << "fork_onto is _Fork in this build";
+  if (!has_own_stack) GTEST_SKIP() << "children stay on a copy of the stack in this build";
   volatile char callers = 3;
   pid_t reads_loops = 0;
   pid_t reads_callers = 0;
