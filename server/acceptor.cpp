@@ -24,7 +24,7 @@ namespace {
 using sys::Deadline;
 
 /// So long after the drain timeout clients may wait for room; after that they are refused, so that
-/// they see an end before the daemon's own, at which they would be reset (supervisor.cpp,
+/// they see an end before the daemon's own, at which they would be reset (shutdown.h,
 /// finish_patience).
 constexpr auto last_call_after = std::chrono::seconds(4);
 /// After the drain timeout, children are told to finish as often as this until they are gone.
