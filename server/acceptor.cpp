@@ -147,8 +147,6 @@ class Acceptor {
   void handle_signal(int number) {
     children_.looks().something_happened();
     switch (number) {
-      case SIGCHLD:
-        return children_.looks().at_once();
       case SIGTERM:
         drain();
         return gate_.set_closing(Closing::draining);

@@ -13,8 +13,7 @@ constexpr std::size_t kernels_signal_set_bytes = 8;
 sigset_t watched_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int number :
-       {ended_signal(), SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
+  for (const int number : {ended_signal(), SIGTERM, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGQUIT})
     sigaddset(&signals, number);
   return signals;
 }

@@ -13,11 +13,7 @@ struct ReapingParts : AcceptorParts {
 
   /// As the acceptor does in its turns, until nobody is left.
   bool reap_until_none_is_left() {
-    const auto read = [this] {
-      return signals.read([this](int number) {
-        if (number == SIGCHLD) children.looks().at_once();
-      });
-    };
+    const auto read = [this] { return signals.read([](int) {}); };
     return eventually([&] {
       read();
       reaper.reap_all(read);
