@@ -37,7 +37,8 @@ struct ForkedArguments {
 ///
 /// `exit_signal` comes to the caller when the child has ended, instead of SIGCHLD: one that is
 /// real-time queues, with pid and exit code, for each child that ends. The kernel drops it where
-/// the user has more signals pending than he may (RLIMIT_SIGPENDING). To a new parent it is SIGCHLD.
+/// the user has more signals pending than he may (RLIMIT_SIGPENDING). To a new parent it is
+/// SIGCHLD.
 pid_t fork_onto(void* stack_top, ForkedFunction function, ForkedArguments arguments,
                 int exit_signal);
 

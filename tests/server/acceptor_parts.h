@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/mp/fork.h"
 #include "common/mp/fork_onto.h"
 #include "server/acceptor_signals.h"
 #include "server/children_in_slots.h"
@@ -48,11 +49,22 @@ struct AcceptorParts {
 
   /// A child that leaves with `code` at once, in a slot, as if it had been forked for a client.
   std::pair<pid_t, std::uint32_t> enter_child(int code) {
+    return enter([](const void*, long with, void*) { _exit(static_cast<int>(with)); }, code);
+  }
+  /// The same of one that stays until it is killed.
+  std::pair<pid_t, std::uint32_t> enter_lasting_child() {
+    return enter(
+        [](const void*, long, void*) {
+          mp::die_with_parent(getppid());
+          for (;;) pause();
+        },
+        0);
+  }
+  std::pair<pid_t, std::uint32_t> enter(mp::ForkedFunction function, int number) {
     const std::uint32_t index = children.take_slot({}, SlotState::serving);
     alignas(16) static std::array<char, 16 * 1024> stack;
-    const auto leave = [](const void*, long with, void*) { _exit(static_cast<int>(with)); };
     const pid_t pid =
-        mp::fork_onto(stack.data() + stack.size(), leave, {.number = code}, ended_signal());
+        mp::fork_onto(stack.data() + stack.size(), function, {.number = number}, ended_signal());
     children.enter(pid, index);
     return {pid, index};
   }

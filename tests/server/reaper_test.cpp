@@ -22,10 +22,6 @@ struct ReapingParts : AcceptorParts {
   }
 };
 
-int sleep_until_killed(const tests::Pipe& never) {
-  return tests::readable(never.read.get()) ? 1 : 2;
-}
-
 TEST(Reaper, WhoHasEndedIsBookedReapedAndGivesBackItsPlace) {
   in_a_process_of_its_own([] {
     ReapingParts parts({}, Blocking::no, 1);
@@ -106,10 +102,7 @@ TEST(Reaper, AChildThatIsNoneOfOursIsReapedAndNotBooked) {
   in_a_process_of_its_own([] {
     ReapingParts parts;
     ASSERT_TRUE(parts.gate.claim_place());
-    const tests::Pipe never;  // there is somebody: children are looked at
-    const std::uint32_t index = parts.children.take_slot({}, SlotState::serving);
-    const pid_t ours = tests::start_blocked_child([&] { return sleep_until_killed(never); });
-    parts.children.enter(ours, index);
+    const pid_t ours = parts.enter_lasting_child().first;  // where there is nobody nobody looks
     const pid_t stranger = tests::start_blocked_child([] { return 0; });
     EXPECT_TRUE(eventually([&] { return mp::peek_one(stranger).exit.has_value(); }));
     parts.children.looks().at_once();
@@ -127,10 +120,7 @@ TEST(Reaper, AChildThatWroteOverSlotsHasThemRepaired) {
     ReapingParts parts;
     ASSERT_TRUE(parts.gate.claim_place());
     ASSERT_TRUE(parts.gate.claim_place());
-    const tests::Pipe never;
-    const std::uint32_t index = parts.children.take_slot({}, SlotState::serving);
-    const pid_t other = tests::start_blocked_child([&] { return sleep_until_killed(never); });
-    parts.children.enter(other, index);
+    const auto [other, index] = parts.enter_lasting_child();
     const auto [pid, scribbler] = parts.enter_child(0);
     for (const std::uint32_t i : {index, scribbler}) {
       parts.slots[i].pid = 1;
