@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace forkecho::server {
@@ -139,14 +140,16 @@ std::string reasons(const ordered_json& counts) {
 }  // namespace
 
 SlotStatus read_slot(const Slot& slot, sys::Clock::time_point now) {
-  const sys::Clock::time_point since{sys::Duration(slot.since_ns.load(std::memory_order_relaxed))};
+  const std::int64_t until = now.time_since_epoch().count();
+  const std::int64_t since =
+      std::clamp<std::int64_t>(slot.since_ns.load(std::memory_order_relaxed), 0, until);
   return {.pid = slot.pid.load(std::memory_order_relaxed),
           .state = slot.state.load(std::memory_order_acquire),
           .peer = slot.peer.to_string(),
           .connections = slot.connections.get(),
           .bytes_in = slot.meter.bytes_in.get(),
           .bytes_out = slot.meter.bytes_out.get(),
-          .since_s = std::max(0.0, std::chrono::duration<double>(now - since).count())};
+          .since_s = std::chrono::duration<double>(sys::Duration(until - since)).count()};
 }
 
 ordered_json to_json(const Status& status) {
