@@ -29,10 +29,11 @@ class AcceptorSignals {
   int fd() const { return descriptor_.get(); }
 
   /// Takes at most `at_once` of those that are pending, and calls `handle(number)` for each that
-  /// does not tell who has ended. Whether there may be more. Precondition: told() is empty.
+  /// does not tell who has ended. Whether there may be more. Of those that tell, no more are taken
+  /// than told() has room for: forget them first.
   template <typename Handle>
   bool read(Handle handle) {
-    for (std::size_t i = 0; i < at_once; ++i) {
+    for (std::size_t i = 0; i < at_once && told_count_ < at_once; ++i) {
       siginfo_t info;
       const int number = take(info);
       if (number < 0) return more_ = false;

@@ -46,7 +46,7 @@ class LooksAtAll {
     if (!hastened_) due_ = earlier(due_, sys::Deadline::after(soon));
     hastened_ = true;
   }
-  /// Somebody has ended, and nobody said who.
+  /// There may be somebody.
   void at_once() { due_ = sys::Deadline::immediately(); }
   sys::Deadline next() const { return sys::Deadline::at(std::max(due_.when(), rest_.when())); }
   void looked(bool found, sys::Duration took);

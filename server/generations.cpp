@@ -160,8 +160,8 @@ void Generations::retire_all() {
   for_each([](ProcessTree& tree) { tree.retire_all(); });
 }
 
-void Generations::tell(int signal, int orphans_signal) {
-  for_each([=](ProcessTree& tree) { tree.tell(signal, orphans_signal); });
+void Generations::tell(int signal, int adopted_signal) {
+  for_each([=](ProcessTree& tree) { tree.tell(signal, adopted_signal); });
 }
 
 void Generations::kill_all() {

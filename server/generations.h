@@ -66,7 +66,7 @@ class Generations {
   void maintain_drain();
   /// Everyone accepts nobody more and leaves, see ProcessTree; maintain repeats it.
   void retire_all();
-  void tell(int signal, int orphans_signal);
+  void tell(int signal, int adopted_signal);
   void kill_all();
   bool empty() const;
   BookTotals totals() const;

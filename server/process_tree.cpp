@@ -16,6 +16,22 @@
 namespace forkecho::server {
 namespace {
 
+/// At the end of a scope nobody sits in the seat any more.
+class Vacated {
+ public:
+  explicit Vacated(Seat& seat) : seat_(seat) {}
+  Vacated(const Vacated&) = delete;
+  Vacated& operator=(const Vacated&) = delete;
+  ~Vacated() {
+    seat_.process.reset();
+    seat_.pid = 0;
+    seat_.retiring = false;
+  }
+
+ private:
+  Seat& seat_;
+};
+
 /// A fault of its own, unlike a signal from outside.
 bool may_have_written_anywhere(int exitcode) {
   switch (exitcode) {
@@ -147,14 +163,13 @@ void ProcessTree::reap() {
 }
 
 void ProcessTree::on_end(Seat& seat, const mp::Exit& exit) {
+  // He is gone, whatever there is no memory for: a seat that seems taken would stay empty.
+  const Vacated vacated(seat);
   note_failure(seat, exit);
   close_book(seat);
   if (means_.has_lock() && may_have_written_anywhere(exit.exitcode))
     renew_lock("a worker crashed, and may have written over it");
   if (exit.exitcode == planned_end && !seat.retiring && !retired_) ++to_replace_;
-  seat.process.reset();
-  seat.pid = 0;
-  seat.retiring = false;
 }
 
 void ProcessTree::close_book(Seat& seat) {

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <system_error>
+#include <exception>
 #include <utility>
 
 #include "common/log/log.h"
@@ -58,7 +58,7 @@ void Replacement::begin(sys::Duration timeout, Handover handover, ControlSocket:
     handover.control = duties_.control();
     handover.predecessors.push_back(self_.get());
     upgrade_->start(called_as_, std::move(handover));
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {  // no memory is one, too
     on_failed(std::string("the new program could not be started: ") + error.what());
   }
 }

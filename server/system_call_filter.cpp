@@ -153,7 +153,7 @@ const Rules& to_wait() {
 /// processes.
 Rules to_have_children(const FilterTerms& terms) {
   Rules rules{
-      // mp::fork_onto. The flags come first on every machine but s390.
+      // mp::fork_onto
       {"clone", {equals_long(0, ended_signal())}},
       {"clone3", {}, ENOSYS},  // its flags lie in memory, where no filter can look
       {"waitid"},

@@ -45,7 +45,12 @@ struct AcceptorParts {
   ProcessPage& page() { return pages[0]; }
   Book& book() { return page().book; }
   const Slot& slot(std::uint32_t index) const { return slots[index]; }
-  sys::Descriptor connect() const { return tests::connect_to(listeners[0].address()); }
+  /// A client whom the listener has in its queue.
+  sys::Descriptor connect() const {
+    sys::Descriptor client = tests::connect_to(listeners[0].address());
+    EXPECT_TRUE(tests::readable(listeners[0].fd()));
+    return client;
+  }
 
   /// A child that leaves with `code` at once, in a slot, as if it had been forked for a client.
   std::pair<pid_t, std::uint32_t> enter_child(int code) {
@@ -88,9 +93,10 @@ void in_a_process_of_its_own(Body body) {
     body();
     return testing::Test::HasFailure() ? 1 : 0;
   });
-  const auto code = tests::exitcode_of(pid);
-  EXPECT_EQ(code, 0);
-  if (code) return;
+  // Longer than any wait inside, which tells more when it fails.
+  const auto exit = mp::reap_before(pid, sys::Deadline::after(std::chrono::seconds(50)));
+  EXPECT_TRUE(exit && exit->exitcode == 0);
+  if (exit) return;
   kill(pid, SIGKILL);
   tests::exitcode_of(pid);
 }

@@ -32,6 +32,15 @@ TEST(AcceptorSignals, HearsWhatTheSupervisorSays) {
   });
 }
 
+TEST(AcceptorSignals, AnEndThatNobodyIsNamedInIsNotHeard) {
+  in_a_process_of_its_own([] {
+    AcceptorSignals signals;
+    raise(SIGCHLD);
+    EXPECT_FALSE(pending(signals));
+    EXPECT_FALSE(signals.read([](int number) { ADD_FAILURE() << number; }));
+  });
+}
+
 TEST(AcceptorSignals, AreReadInBatches) {
   in_a_process_of_its_own([] {
     AcceptorSignals signals;

@@ -245,7 +245,8 @@ TEST(Supervisor, ListensOnSeveralAddressesAndRemovesItsSocketFiles) {
   Options options = daemon_options(directory);
   options.listen = {"127.0.0.1:0", "[::1]:0", "unix:" + directory.path("s")};
   RunningDaemon daemon(options);
-  for (const auto& address : daemon.status()["listen"]) {
+  const auto status = daemon.status();
+  for (const auto& address : status["listen"]) {
     const sys::Descriptor client = tests::connect_to(tests::address_of(address.get<std::string>()));
     EXPECT_EQ(tests::echo(client.get(), "x"), "X");
   }
