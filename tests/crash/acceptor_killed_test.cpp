@@ -79,7 +79,7 @@ TEST_P(AcceptorKilled, UnderLoadItIsReplacedEachTime) {
   for (std::uint64_t i = 0; i < kills; ++i) {
     ASSERT_TRUE(swarm.wait_for_replies(2)) << daemon.log();
     const std::vector<pid_t> acceptors = daemon.accepting_processes();
-    ASSERT_FALSE(acceptors.empty());
+    ASSERT_FALSE(acceptors.empty()) << daemon.log();
     const pid_t victim = acceptors[i % acceptors.size()];
     kill(victim, SIGKILL);
     ASSERT_TRUE(eventually(patience(), [&] {

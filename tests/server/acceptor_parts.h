@@ -45,12 +45,7 @@ struct AcceptorParts {
   ProcessPage& page() { return pages[0]; }
   Book& book() { return page().book; }
   const Slot& slot(std::uint32_t index) const { return slots[index]; }
-  /// A client whom the listener has in its queue.
-  sys::Descriptor connect() const {
-    sys::Descriptor client = tests::connect_to(listeners[0].address());
-    EXPECT_TRUE(tests::readable(listeners[0].fd()));
-    return client;
-  }
+  sys::Descriptor connect() const { return tests::connect_to(listeners[0].address()); }
 
   /// A child that leaves with `code` at once, in a slot, as if it had been forked for a client.
   std::pair<pid_t, std::uint32_t> enter_child(int code) {

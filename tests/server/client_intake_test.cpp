@@ -12,6 +12,13 @@ namespace {
 struct IntakeParts : AcceptorParts {
   using AcceptorParts::AcceptorParts;
   ClientIntake intake{context, child, children, gate, shortage, nullptr};
+
+  /// A client whom the listener has in its queue.
+  sys::Descriptor connect() const {
+    sys::Descriptor client = AcceptorParts::connect();
+    EXPECT_TRUE(tests::readable(listeners[0].fd()));
+    return client;
+  }
 };
 
 TEST(ClientIntake, AChildIsForkedForWhoeverWaits) {
