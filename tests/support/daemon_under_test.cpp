@@ -236,9 +236,11 @@ bool DaemonUnderTest::wait_for_active(std::uint64_t active, sys::Deadline deadli
 std::vector<pid_t> DaemonUnderTest::accepting_processes() const {
   std::vector<pid_t> pids;
   for (const ProcessView& view : living_children(pid(), pid())) {
-    // Children that a dead acceptor left to the supervisor serve, and accept nothing.
-    if (!forks_children_ || title_of(view.pid).find("acceptor") != std::string::npos)
-      pids.push_back(view.pid);
+    // Children that a dead acceptor left to the supervisor serve, and accept nothing. A newborn one
+    // still has its title, but is of its group.
+    const bool accepts = title_of(view.pid).find("acceptor") != std::string::npos &&
+                         status_of(view.pid).group == view.pid;
+    if (!forks_children_ || accepts) pids.push_back(view.pid);
   }
   return pids;
 }
